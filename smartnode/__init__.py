@@ -1,0 +1,1 @@
+"""Smartnode: the volunteer daemon of Data for Canada."""

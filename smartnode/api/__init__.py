@@ -1,0 +1,1 @@
+"""The node's HTTP API: reads the published NodeStatus, never the engine."""

@@ -1,0 +1,1 @@
+"""Settings: TOML and SMARTNODE_* environment, units parsed once."""

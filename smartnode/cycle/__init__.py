@@ -1,0 +1,1 @@
+"""The one path, once per cycle: look, plan, apply, remember, publish."""

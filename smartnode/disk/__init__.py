@@ -1,0 +1,1 @@
+"""Allocated blocks, the floor, the layout of paths, hole punching inside the data root."""

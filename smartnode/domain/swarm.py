@@ -1,0 +1,64 @@
+"""What was seen of a swarm: every fact names its witness and its time; None is "not seen", an empty tuple is "seen to
+be none".
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.pieces import Bitfield
+
+
+class Witness(StrEnum):
+    """Who saw the fact."""
+
+    WIRE_PROBE = "wire_probe"
+    PEER_INFO = "peer_info"
+    DHT = "dht"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Address:
+    """Where a peer listens, or where it connected from; *host* is a numeric IPv4 or IPv6 address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """``host:port``, IPv6 in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Another peer and the pieces it was last seen with.
+
+    *peer_id* is what the handshake said (20 bytes). *client* is BEP 10 ``v``, untrusted text, at most 128 characters.
+    *smartnode*: ``v`` names our network id and protocol version. *progressed_at*: when its piece count was last seen
+    to grow. *last_contact* <= now; *pieces* is a lower bound (lazy bitfields).
+    """
+
+    address: Address
+    peer_id: bytes
+    client: str | None
+    smartnode: bool
+    pieces: Bitfield
+    first_seen: datetime
+    last_contact: datetime
+    progressed_at: datetime | None
+    witness: Witness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmView:
+    """What this node knows of one swarm. *looked_at*: when it last looked AND learned something (a peer answered, or
+    a lookup said that there is none); None: never, so nothing is known. *mirrors*: live web seeds of this version,
+    None: not probed.
+    """
+
+    info_hash: InfoHash
+    looked_at: datetime | None
+    witness: Witness | None
+    holders: tuple[Holder, ...] = ()
+    mirrors: int | None = None

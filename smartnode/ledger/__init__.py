@@ -1,0 +1,1 @@
+"""SQLite: observations, decisions and their schema."""

@@ -1,0 +1,1 @@
+"""Reads and makes .torrent files and resume files, with limits: libtorrent without a session."""

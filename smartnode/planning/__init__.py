@@ -1,0 +1,1 @@
+"""The placement rule: pure functions, no clock, no randomness, no I/O."""

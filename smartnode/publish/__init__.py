@@ -1,0 +1,1 @@
+"""The publisher's side: STAC items and the catalogue file."""

@@ -1,0 +1,1 @@
+"""Sees swarms from outside: the wire probe and the budgets of looking."""
