@@ -19,6 +19,7 @@ NODE_ID_LENGTH = 20
 PROTOCOL_VERSION = 1
 NODE_ID_PREFIX = f"-SN{PROTOCOL_VERSION:04d}-".encode("ascii")
 _INFO_HASH = re.compile(r"[0-9a-f]{40}")
+_CLIENT = re.compile(r"smartnode/[0-9A-Za-z][0-9A-Za-z.+!-]{0,31} \(([a-z0-9-]{1,32})/([0-9]{1,4})\)")
 
 
 def info_hash(text: str) -> InfoHash:
@@ -36,6 +37,17 @@ def node_id(raw: bytes) -> NodeId:
         message = f"a node id has {NODE_ID_LENGTH} bytes, not {len(raw)}"
         raise ValueError(message)
     return NodeId(raw)
+
+
+def client_of(version: str, network_id: str) -> str:
+    """Return what a smartnode of *version* says of itself in BEP 10 ``v``: network id and protocol version included."""
+    return f"smartnode/{version} ({network_id}/{PROTOCOL_VERSION})"
+
+
+def is_smartnode(client: str | None, network_id: str, protocol_version: int = PROTOCOL_VERSION) -> bool:
+    """Say whether BEP 10 ``v`` names a smartnode of this network and protocol; *client* is untrusted text."""
+    said = None if client is None else _CLIENT.fullmatch(client)
+    return said is not None and said.groups() == (network_id, str(protocol_version))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -1,0 +1,51 @@
+"""Whom a probe may reach: public addresses and unprivileged ports, a few per network; the rest is not ours to knock at.
+
+The catalogue, trackers, the DHT and peers name addresses; any of them may lie to aim our probes at somebody.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
+
+from smartnode.domain.swarm import Address
+
+PER_NETWORK = 8
+PER_SWARM = 40
+UNPRIVILEGED_PORT = 1024
+PORTS_END = 65536
+
+
+def reachable(address: Address, *, allow_private: bool) -> bool:
+    """Say whether a probe may go there: numeric, unicast, global unless *allow_private*, a port of 1024 or above."""
+    try:
+        host = ip_address(address.host.partition("%")[0])
+    except ValueError:
+        return False
+    if not 0 < address.port < PORTS_END or host.is_multicast or host.is_unspecified:
+        return False
+    if allow_private:
+        return True
+    mapped = getattr(host, "ipv4_mapped", None) or host
+    return bool(mapped.is_global) and address.port >= UNPRIVILEGED_PORT
+
+
+def network_of(address: Address) -> str:
+    """Return the /24 (IPv4) or /48 (IPv6) that the address is in: what one operator usually owns."""
+    host = ip_address(address.host.partition("%")[0])
+    return str(ip_network((host, 24 if host.version == 4 else 48), strict=False))  # noqa: PLR2004 -- IP versions
+
+
+def within_limits(addresses: Iterable[Address], *, allow_private: bool) -> list[Address]:
+    """Return the addresses that one look may probe: each once, at most 8 per network, 40 in all, in the given order."""
+    counted: Counter[str] = Counter()
+    chosen: list[Address] = []
+    for address in dict.fromkeys(addresses):
+        if len(chosen) == PER_SWARM:
+            break
+        if not reachable(address, allow_private=allow_private):
+            continue
+        network = network_of(address)
+        if counted[network] < PER_NETWORK:
+            counted[network] += 1
+            chosen.append(address)
+    return chosen

@@ -1,0 +1,82 @@
+"""The wire protocol: what strangers send becomes frames or a SwarmError, nothing else."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smartnode.domain.pieces import Bitfield
+from smartnode.errors import SwarmError
+from smartnode.metainfo import bencode
+from smartnode.swarm import wire
+
+HASH = bytes(range(20))
+PEER = b"-XX0001-abcdefghijkl"
+
+
+def test_our_handshake_is_read_back() -> None:
+    """A handshake is 68 bytes and says info-hash, peer id and that extensions are spoken."""
+    raw = wire.handshake(HASH, PEER)
+    assert len(raw) == 68
+    assert wire.parse_handshake(raw) == wire.Handshake(info_hash=HASH, peer_id=PEER, extended=True)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"HTTP/1.1 400 Bad Request\r\n" + bytes(42), bytes(68), b"\x13BitTorrent protocol"]
+)
+def test_other_protocols_are_refused(raw: bytes) -> None:
+    """Whatever is not BitTorrent ends the conversation with a SwarmError."""
+    with pytest.raises(SwarmError, match="does not speak BitTorrent"):
+        wire.parse_handshake(raw)
+
+
+@given(st.sets(st.integers(0, 99)))
+def test_a_bitfield_is_the_set_that_was_sent(pieces: set[int]) -> None:
+    """The set of pieces survives the wire."""
+    sent = Bitfield.from_indices(pieces, 100)
+    assert wire.parse_frame(bytes([wire.BITFIELD]) + sent.bits, 100) == wire.Pieces(pieces=sent)
+
+
+def test_spare_bits_and_wrong_lengths_are_refused() -> None:
+    """A bitfield that does not fit the torrent is not evidence of anything."""
+    for body in (b"\xff\xff", b"\xff", b"", b"\xff\xf0\x00"):
+        with pytest.raises(SwarmError):
+            wire.parse_frame(bytes([wire.BITFIELD]) + body, 12)
+
+
+def test_have_all_have_none_and_have() -> None:
+    """The fast extension's short forms mean what BEP 6 says; a piece beyond the torrent is refused."""
+    assert wire.parse_frame(bytes([wire.HAVE_ALL]), 9) == wire.Pieces(pieces=Bitfield.full(9))
+    assert wire.parse_frame(bytes([wire.HAVE_NONE]), 9) == wire.Pieces(pieces=Bitfield.empty(9))
+    assert wire.parse_frame(bytes([wire.HAVE]) + (8).to_bytes(4, "big"), 9) == wire.Have(index=8)
+    for body in ((9).to_bytes(4, "big"), b"\x00", b""):
+        with pytest.raises(SwarmError):
+            wire.parse_frame(bytes([wire.HAVE]) + body, 9)
+
+
+def test_the_extended_handshake_names_the_client_without_control_characters() -> None:
+    """Client text is untrusted: printable characters only, at most 128 of them."""
+    said = bencode.encode({b"v": b"evil\x1b[2Jclient" + b"x" * 500, b"upload_only": 1})
+    frame = wire.parse_frame(bytes([wire.EXTENDED, 0]) + said, 9)
+    assert isinstance(frame, wire.Extended)
+    assert frame.upload_only
+    assert frame.client is not None
+    assert frame.client.startswith("evil[2Jclient")
+    assert len(frame.client) == wire.CLIENT_MAX_CHARACTERS
+
+
+def test_our_extended_handshake_never_claims_upload_only() -> None:
+    """Two upload-only peers would disconnect before the bitfield is exchanged."""
+    frame = wire.parse_frame(wire.extended_handshake("me/1")[4:], 9)
+    assert frame == wire.Extended(client="me/1", upload_only=False)
+
+
+@given(st.binary(min_size=1, max_size=300), st.integers(1, 200))
+def test_any_frame_becomes_a_frame_or_a_swarm_error(payload: bytes, num_pieces: int) -> None:
+    """No bytes of a stranger raise anything but SwarmError."""
+    try:
+        frame = wire.parse_frame(payload, num_pieces)
+    except SwarmError:
+        return
+    assert isinstance(frame, wire.Pieces | wire.Have | wire.Extended | wire.Other)
+    if isinstance(frame, wire.Pieces):
+        assert frame.pieces.length == num_pieces
