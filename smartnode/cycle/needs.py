@@ -45,7 +45,11 @@ class EngineRoom(Protocol):
         ...
 
     async def want(self, item: Item, metainfo: Metainfo, wanted: Bitfield) -> None:
-        """Make *wanted* the target of the torrent: added when new, remapped otherwise; pieces held stay held."""
+        """Add the torrent with *wanted* as its target, or make it the target when it is there already."""
+        ...
+
+    async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
+        """Make *wanted* the target of a torrent that the engine already has; pieces held stay held."""
         ...
 
     async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
@@ -106,6 +110,6 @@ class LedgerRoom(Protocol):
         """Store views durably, replacing older ones of the same swarm."""
         ...
 
-    async def close_cycle(self, decisions: Sequence[Decision], now: datetime) -> None:
+    async def close_cycle(self, decisions: Sequence[Decision]) -> None:
         """Store the decisions of a closed cycle durably and forget the oldest beyond the bound."""
         ...

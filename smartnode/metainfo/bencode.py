@@ -10,7 +10,9 @@ BENCODE_MAX_BYTES = 64 << 10
 
 
 def decode(raw: bytes) -> Any:
-    """Return ints, bytes, lists and dicts with bytes keys; MetainfoError unless *raw* is one value of at most 64 KiB."""
+    """Return ints, bytes, lists and dicts with bytes keys; MetainfoError unless *raw* is one value of at most 64
+    KiB.
+    """
     if len(raw) > BENCODE_MAX_BYTES:
         message = f"{len(raw)} bencoded bytes are over the limit of {BENCODE_MAX_BYTES}"
         raise MetainfoError(message)

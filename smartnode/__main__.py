@@ -1,0 +1,5 @@
+"""``python -m smartnode`` is the ``smartnode`` command."""
+
+from smartnode.cli.app import main
+
+main()

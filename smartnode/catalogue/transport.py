@@ -1,0 +1,85 @@
+"""A connection goes to the address that was checked: names are resolved once, here, and every address must be public.
+
+Without the pin a name could resolve to a public address for the check and to a private one for the connection (DNS
+rebinding). Used for whatever a catalogue row names; the configured catalogue address itself may be private.
+"""
+
+import asyncio
+import functools
+import socket
+import ssl
+
+import httpx
+
+from smartnode.catalogue.address import is_public
+
+MAX_ADDRESSES = 4
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 30.0
+_CURE = "set network.allow_private = true only if this node may reach its own network"
+
+
+def client(*, allow_private: bool) -> httpx.AsyncClient:
+    """Return a client without redirects, cookies of the environment, proxies or kept connections."""
+    plain = httpx.AsyncHTTPTransport(
+        verify=_trust(),
+        trust_env=False,
+        # A pinned connection is known to the pool by its address alone: one host's must not serve another's.
+        limits=httpx.Limits(max_connections=4, max_keepalive_connections=0),
+    )
+    timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    return httpx.AsyncClient(
+        transport=plain if allow_private else PinnedTransport(plain),
+        timeout=timeout,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+class PinnedTransport(httpx.AsyncBaseTransport):
+    """Resolves, checks and pins, then hands on; httpx.ConnectError when an address is not public."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request* to a checked address of its host, the name kept for ``Host`` and TLS."""
+        host = request.url.host
+        addresses = await resolve(host, request.url.port or (443 if request.url.scheme == "https" else 80))
+        for address in addresses:
+            if not is_public(address):
+                message = f"{host} is {address}, which is not a public address; {_CURE}"
+                raise httpx.ConnectError(message, request=request)
+        failure: httpx.TransportError | None = None
+        for address in addresses[:MAX_ADDRESSES]:
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": host},
+            )
+            try:
+                return await self._inner.handle_async_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+        raise failure or httpx.ConnectError(f"{host} has no address", request=request)
+
+    async def aclose(self) -> None:
+        """Close what is below."""
+        await self._inner.aclose()
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the numeric addresses of *host*, each once, in the resolver's order; httpx.ConnectError without one."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        message = f"{host} cannot be resolved: {error}"
+        raise httpx.ConnectError(message) from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)

@@ -1,0 +1,199 @@
+"""Every key that works, with its default: frozen, validated, in bytes and seconds. A key exists here only once it
+works.
+"""
+
+import ipaddress
+import re
+import socket
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from smartnode.config.units import duration, rate, size
+from smartnode.domain.pieces import Bytes
+from smartnode.errors import ConfigError
+
+Size = Annotated[Bytes, BeforeValidator(size)]
+Rate = Annotated[Bytes, BeforeValidator(rate)]
+Duration = Annotated[timedelta, BeforeValidator(duration)]
+
+_NETWORK_ID = re.compile(r"[a-z0-9-]{1,32}")
+_PORT_MAX = 65535
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Node(_Section):
+    """Who runs it."""
+
+    name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=64, description="shown in status")
+
+
+class CatalogueKeys(_Section):
+    """Where the catalogue comes from."""
+
+    urls: tuple[str, ...] = Field(
+        default=(), description="plain paths, file: or http(s) addresses; the first that answers"
+    )
+    refresh: Duration = Field(default=timedelta(hours=1), description="time between polls")
+    allow_unsigned: bool = Field(default=False, description="use a catalogue whose signature cannot be checked")
+
+
+class Storage(_Section):
+    """What was donated."""
+
+    path: Path | None = Field(default=None, description="the data root; default: the platform's data folder")
+    quota: Size | None = Field(default=None, gt=0, description="most bytes that the node may allocate, in all")
+    keep_free: Size = Field(default=Bytes(10 * 10**9), description="bytes of the file system that stay free")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_absolute():
+            message = f"{path} is relative, use an absolute path"
+            raise ValueError(message)
+        return path
+
+
+class Bandwidth(_Section):
+    """Rates over all peers; no key means no limit."""
+
+    upload: Rate | None = Field(default=None, description="most bytes per second sent")
+    download: Rate | None = Field(default=None, description="most bytes per second received")
+
+
+class Network(_Section):
+    """How the node is reached."""
+
+    id: str = Field(default="d4c", description="network id; nodes of one id place together")
+    listen: tuple[str, ...] = Field(default=("0.0.0.0:6881", "[::]:6881"), min_length=1, description="host:port each")
+    outgoing: str | None = Field(default=None, description="local address for connections that the node opens")
+    dht: bool = Field(default=True, description="find peers by the DHT (BEP 5)")
+    dht_bootstrap: tuple[str, ...] = Field(
+        default=("dht.libtorrent.org:25401", "router.bittorrent.com:6881"), description="first DHT contacts, host:port"
+    )
+    allow_private: bool = Field(default=False, description="peers, mirrors and addresses of private networks are used")
+
+    @field_validator("id")
+    @classmethod
+    def _id(cls, text: str) -> str:
+        if _NETWORK_ID.fullmatch(text) is None:
+            message = f"{text!r} is no network id, use 1 to 32 of a-z, 0-9 and -"
+            raise ValueError(message)
+        return text
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            ipaddress.ip_address(host_port(value)[0])
+        return values
+
+    @field_validator("dht_bootstrap")
+    @classmethod
+    def _bootstrap(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for value in values:
+            host_port(value)
+        return values
+
+    @field_validator("outgoing")
+    @classmethod
+    def _outgoing(cls, value: str | None) -> str | None:
+        if value is not None:
+            ipaddress.ip_address(value)
+        return value
+
+
+class Api(_Section):
+    """Where the node answers its owner."""
+
+    listen: str = Field(default="127.0.0.1:8765", description="loopback host:port")
+
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        host, _ = host_port(value)
+        if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+            message = f"{value!r} is not a loopback address; listening beyond loopback is not supported yet"
+            raise ValueError(message)
+        return value
+
+    @property
+    def host(self) -> str:
+        """The address without brackets."""
+        return host_port(self.listen)[0]
+
+    @property
+    def port(self) -> int:
+        """The port, 0 = any free one."""
+        return host_port(self.listen)[1]
+
+
+class CycleKeys(_Section):
+    """The pace of planning, and the local parameters of placement."""
+
+    interval: Duration = Field(default=timedelta(minutes=15), description="time between plans")
+    probes: int | None = Field(default=None, ge=0, le=10_000, description="swarms looked at per cycle; default by size")
+    pace: float = Field(default=0.10, gt=0, le=1, description="part of the quota started per cycle")
+    kappa: float = Field(default=0.5, ge=0, le=1, description="copies credited per live mirror, at most 1 in all")
+    lambda_: float = Field(default=1.2, gt=0, le=100, alias="lambda", description="value to copies")
+    a_max: Duration = Field(default=timedelta(hours=6), description="older views are unknown")
+    t_mem: Duration = Field(default=timedelta(hours=72), description="how long an offline holder counts")
+    t_urg: Duration = Field(default=timedelta(hours=2), description="no holder online for this long: urgent")
+
+
+class Settings(BaseSettings):
+    """The whole configuration; the environment (SMARTNODE_SECTION__KEY) wins over the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SMARTNODE_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+    )
+
+    node: Node = Field(default_factory=Node)
+    catalogue: CatalogueKeys = Field(default_factory=CatalogueKeys)
+    storage: Storage = Field(default_factory=Storage)
+    bandwidth: Bandwidth = Field(default_factory=Bandwidth)
+    network: Network = Field(default_factory=Network)
+    api: Api = Field(default_factory=Api)
+    cycle: CycleKeys = Field(default_factory=CycleKeys)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 -- pydantic-settings fixes the signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what the file says (passed to the constructor); nothing else is read."""
+        return env_settings, init_settings
+
+    def require_catalogue(self) -> Self:
+        """Return self; ConfigError when no catalogue is named."""
+        if not self.catalogue.urls:
+            message = "catalogue.urls is not set"
+            raise ConfigError(message, cure='set [catalogue] urls = ["/path/or/https address"]')
+        return self
+
+    def require_storage(self) -> Bytes:
+        """Return the quota; ConfigError when nothing was donated."""
+        if self.storage.quota is None:
+            message = "storage.quota is not set"
+            raise ConfigError(message, cure='set [storage] quota = "500 GB", or SMARTNODE_STORAGE__QUOTA')
+        return self.storage.quota
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """Split ``host:port`` or ``[IPv6]:port``; ValueError names the form."""
+    host, colon, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not bare or not port.isdecimal() or int(port) > _PORT_MAX or (":" in bare and bare == host):
+        message = f"{text!r} is not host:port (IPv6: [address]:port)"
+        raise ValueError(message)
+    return bare, int(port)

@@ -1,0 +1,216 @@
+"""What a torrent holds only changes in an order that a crash at any point survives: the resume file first, the data
+after.
+
+Fetch: the data of new pieces is made durable, then the resume file says that they are held.
+Evict: the resume file says that they are not held, the torrent leaves the session, its blocks are given back, it is
+added again (no API of libtorrent drops a piece: arvidn/libtorrent#3516). Peers are dropped and come back in seconds.
+Every function here runs under the torrent's lock.
+"""
+
+import asyncio
+
+import libtorrent as lt
+import structlog
+
+from smartnode.domain.pieces import Bitfield, Bytes
+from smartnode.engine import placing
+from smartnode.engine.extents import runs_to_punch, spans
+from smartnode.engine.integrity import lost_pieces, worth_hashing
+from smartnode.engine.live import Live, priorities
+from smartnode.engine.needs import Places, Puncher
+from smartnode.engine.resume_store import ResumeStore, sync_files
+from smartnode.engine.torrents import Torrent
+from smartnode.errors import EngineError, SmartnodeError
+from smartnode.metainfo.resume import have_of, open_resume, seal, write_resume
+
+log = structlog.get_logger(__name__)
+
+
+class Keeper:
+    """Adds, saves, evicts and moves torrents; *live* is the session, *store* the resume files."""
+
+    def __init__(self, live: Live, store: ResumeStore, places: Places, puncher: Puncher) -> None:
+        """Work with the given rooms; nothing is done yet."""
+        self._live = live
+        self._store = store
+        self._places = places
+        self._puncher = puncher
+
+    @staticmethod
+    def handle_of(torrent: Torrent) -> lt.torrent_handle:
+        """Return the torrent's handle; EngineError when a failure left it outside the session."""
+        if torrent.handle is None:
+            message = f"the torrent {torrent.info_hash} is not in the session"
+            raise EngineError(message, cure="restart the node")
+        return torrent.handle
+
+    async def record(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
+        """Write the resume file of a torrent that is not in the session: what the record says is held and wanted."""
+        _fill(params, torrent)
+        await asyncio.to_thread(self._store.write, torrent.info_hash, write_resume(params, torrent.key))
+        torrent.saved_have, torrent.saved_wanted = torrent.have, torrent.wanted
+
+    async def begin(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
+        """Add a torrent whose files may hold more than the record says: the resume file first, then the blocks of
+        what is not held are given back. Where nothing is held and much lies there (the state was lost), libtorrent
+        hashes it instead.
+        """
+        await self.record(torrent, params)
+        verify = not torrent.have.count() and await asyncio.to_thread(worth_hashing, torrent.folder, torrent.metainfo)
+        if not verify:
+            try:
+                await self.reclaim(torrent, kept=torrent.have, touched=Bitfield.full(torrent.have.length))
+            except SmartnodeError as error:
+                log.warning("engine.not_reclaimed", info_hash=torrent.info_hash, reason=str(error))
+        await self.add(torrent, params, verify=verify)
+        self.handle_of(torrent).post_status(lt.torrent_handle.query_pieces)
+
+    async def add(self, torrent: Torrent, params: lt.add_torrent_params, *, verify: bool = False) -> None:
+        """Add what the record says is held and wanted; *verify*: files that lie there already are hashed instead."""
+        _fill(params, torrent)
+        if verify:
+            params.have_pieces = []
+        torrent.handle = await self._live.add(params, verify=verify)
+
+    async def save(self, torrent: Torrent) -> bytes:
+        """Make what is held durable, then say so in the resume file; returns libtorrent's resume data."""
+        handle = self.handle_of(torrent)
+        wanted = torrent.wanted
+        raw = await self._live.save(handle, torrent.info_hash)
+        sealed = seal(raw, torrent.key)
+        have = await asyncio.to_thread(self._persist, torrent, sealed)
+        torrent.saved_have, torrent.saved_wanted = have, wanted
+        torrent.need_save = False
+        return sealed
+
+    async def remap(self, torrent: Torrent, wanted: Bitfield) -> None:
+        """Make *wanted* the target; what is held stays held."""
+        handle = self.handle_of(torrent)
+        handle.prioritize_pieces(priorities(wanted))
+        torrent.wanted = wanted
+        await self.save(torrent)
+
+    async def evict(self, torrent: Torrent, pieces: Bitfield) -> Bytes:
+        """Let go of *pieces*; returns the bytes of those that were held."""
+        raw = await self.save(torrent)
+        held, wanted = torrent.saved_have & pieces, torrent.wanted - pieces
+        if not held.count() and wanted.count():
+            await self.remap(torrent, wanted)
+        else:
+            await self._rebuild(torrent, raw, gone=held, wanted=wanted)
+        return torrent.metainfo.layout.bytes_in(held)
+
+    async def repair(self, torrent: Torrent) -> Bitfield:
+        """Look at the files again and stop offering what they do not hold; returns those pieces."""
+        raw = await self.save(torrent)
+        lost = await asyncio.to_thread(lost_pieces, torrent.folder, torrent.metainfo, torrent.saved_have)
+        if lost.count():
+            await self._rebuild(torrent, raw, gone=lost, wanted=torrent.wanted)
+        return lost
+
+    async def settle(self, torrent: Torrent) -> None:
+        """Move a torrent that became whole to the place of whole items; a single file keeps its peers."""
+        raw = await self.save(torrent)
+        old, new = torrent.folder, placing.place(self._places, torrent.key, torrent.metainfo, whole=True)
+        handle = self.handle_of(torrent)
+        if torrent.metainfo.single_file:
+            await self._live.move(handle, torrent.info_hash, new)
+            torrent.folder, torrent.whole = new, True
+        else:
+            params = open_resume(raw)[1]
+            await self._take_out(torrent, handle)
+            try:
+                await self._relocate(torrent, whole=True)
+            finally:
+                await self._add_again(torrent, params)
+        await asyncio.to_thread(self._puncher.remove_empty, old)
+
+    async def drop(self, torrent: Torrent, handle: lt.torrent_handle) -> None:
+        """Delete a torrent of which nothing is held or wanted: its files, then its resume file, then its folder."""
+        torrent.handle = None
+        await self._live.delete(handle, torrent.info_hash)
+        await asyncio.to_thread(self._store.delete, torrent.info_hash)
+        await asyncio.to_thread(self._puncher.remove_empty, torrent.folder)
+
+    async def reclaim(self, torrent: Torrent, *, kept: Bitfield, touched: Bitfield) -> None:
+        """Give back every block of pieces outside *kept* in the stretches that meet *touched*."""
+        await asyncio.to_thread(self._punch, torrent, kept, touched)
+
+    async def _rebuild(self, torrent: Torrent, raw: bytes, *, gone: Bitfield, wanted: Bitfield) -> None:
+        """Write the resume file, remove, put in place, punch, add again; a hole that cannot be punched is an error
+        after the torrent was added again.
+        """
+        handle, count = self.handle_of(torrent), torrent.have.length
+        params = open_resume(raw)[1]
+        before = torrent.have, torrent.wanted
+        started = Bitfield.from_indices(params.unfinished_pieces, count)
+        params.unfinished_pieces = {p: blocks for p, blocks in params.unfinished_pieces.items() if p in wanted}
+        # From here on the session's reports are of a torrent that is about to leave: they are not taken over.
+        torrent.handle = None
+        torrent.have, torrent.wanted = have_of(params, count) - gone, wanted
+        try:
+            await self.record(torrent, params)
+        except SmartnodeError:
+            torrent.handle = handle
+            torrent.have, torrent.wanted = before
+            raise
+        if not torrent.have.count() and not wanted.count():
+            await self.drop(torrent, handle)
+            return
+        await self._take_out(torrent, handle)
+        try:
+            if torrent.whole:
+                await self._relocate(torrent, whole=False)
+            await self.reclaim(torrent, kept=torrent.have | (started & wanted), touched=gone | (started - wanted))
+        finally:
+            await self._add_again(torrent, params)
+
+    async def _add_again(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
+        try:
+            await self.add(torrent, params)
+            # A report made before the handle was known was not taken over.
+            self.handle_of(torrent).post_status(lt.torrent_handle.query_pieces)
+        except SmartnodeError as error:
+            torrent.failure = str(error)
+            raise
+
+    async def _take_out(self, torrent: Torrent, handle: lt.torrent_handle) -> None:
+        torrent.handle = None
+        try:
+            await self._live.remove(handle, torrent.info_hash)
+        except EngineError:
+            torrent.failure = "the session keeps the torrent although it was told to let go; restart the node"
+            raise
+
+    async def _relocate(self, torrent: Torrent, *, whole: bool) -> None:
+        target = placing.place(self._places, torrent.key, torrent.metainfo, whole=whole)
+        await asyncio.to_thread(placing.move, torrent.folder, target)
+        torrent.folder, torrent.whole = target, whole
+
+    async def put_in_place(self, torrent: Torrent) -> None:
+        """Move the files of a torrent that is not in the session to where they belong."""
+        if torrent.whole != torrent.complete:
+            await self._relocate(torrent, whole=torrent.complete)
+
+    def _persist(self, torrent: Torrent, sealed: bytes) -> Bitfield:
+        have = have_of(open_resume(sealed)[1], torrent.metainfo.layout.num_pieces)
+        fresh = (have - torrent.saved_have).ranges()
+        sync_files(torrent.folder / path for path in {span.file.path for span in spans(torrent.metainfo, fresh)})
+        self._store.write(torrent.info_hash, sealed)
+        return have
+
+    def _punch(self, torrent: Torrent, kept: Bitfield, touched: Bitfield) -> None:
+        runs = runs_to_punch(torrent.metainfo, kept=kept, touched=touched)
+        for file, holes in runs.items():
+            path = torrent.folder / file.path
+            if path.is_file() and not path.is_symlink():
+                self._puncher.punch(path, holes)
+
+
+def _fill(params: lt.add_torrent_params, torrent: Torrent) -> None:
+    params.have_pieces = torrent.have.to_array().tolist()
+    params.verified_pieces = []
+    params.piece_priorities = priorities(torrent.wanted)
+    params.file_priorities = []
+    params.dht_nodes = []
+    params.save_path = str(torrent.folder)

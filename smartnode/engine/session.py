@@ -1,0 +1,243 @@
+"""The engine: the only owner of a libtorrent session; it holds exactly the pieces it was told to want, serves them, and
+lets go of them.
+
+Everything runs on one asyncio loop. What is held and wanted is read from a book that the session's own reports keep
+(one bulk question a second), so reading costs nothing. Several engines may live in one process: nothing is global.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import libtorrent as lt
+import structlog
+
+from smartnode.domain.catalogue import Item
+from smartnode.domain.holding import Holding
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.pieces import Bitfield, Bytes
+from smartnode.domain.swarm import Address, Holder
+from smartnode.engine import placing
+from smartnode.engine.book import Book, Errands, locked
+from smartnode.engine.keeping import Keeper
+from smartnode.engine.live import Live
+from smartnode.engine.lookups import Lookups
+from smartnode.engine.needs import Places, Puncher
+from smartnode.engine.peers import holders
+from smartnode.engine.pulse import Pulse
+from smartnode.engine.resume_store import ResumeStore
+from smartnode.engine.settings import EngineSettings, limits
+from smartnode.engine.starting import start_all
+from smartnode.engine.torrents import Torrent
+from smartnode.engine.web_seeds import trackers_for, web_seeds_for
+from smartnode.errors import EngineError, SmartnodeError
+from smartnode.metainfo.read import LIMITS, Metainfo
+
+STOP_WITHIN_S = 8.0
+SAVES_AT_ONCE = 16
+
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """The torrents of one node. Every coroutine and property belongs to the loop that called start."""
+
+    def __init__(self, settings: EngineSettings, *, places: Places, puncher: Puncher) -> None:
+        """Prepare; nothing is opened before start."""
+        self._settings = settings
+        self._places = places
+        self._store = ResumeStore(settings.state_dir)
+        self._torrents: dict[InfoHash, Torrent] = {}
+        self._live = Live(settings)
+        self._keeper = Keeper(self._live, self._store, places, puncher)
+        self._pulse = Pulse(self._live, self._torrents, dht=settings.dht, bootstrap=settings.dht_bootstrap)
+        self._lookups = Lookups(self._live)
+        self._errands = Errands()
+        self._book = Book(
+            self._torrents,
+            live=self._live,
+            keeper=self._keeper,
+            pulse=self._pulse,
+            lookups=self._lookups,
+            errands=self._errands,
+        )
+        self._beating: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen, then add every torrent of the resume files; EngineError when nothing can be listened on."""
+        clean = await asyncio.to_thread(self._store.open)
+        await self._live.open(self._book.take)
+        try:
+            allow_private = self._settings.allow_private
+            await start_all(
+                self._torrents, self._keeper, self._store, self._places, clean=clean, allow_private=allow_private
+            )
+        except BaseException:
+            await self._live.close()
+            raise
+        self._book.running = True
+        self._beating = asyncio.create_task(self._pulse.run())
+        log.info("engine.started", torrents=len(self._torrents), port=self.listen_port, clean=clean)
+
+    async def stop(self) -> None:
+        """Save everything and end the session, within 8 s; what could not be saved is fetched or checked again."""
+        if self._beating is None:
+            return
+        self._beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._beating
+        self._beating = None
+        self._book.running = False
+        self._lookups.cancel()
+        saved = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WITHIN_S):
+                await self._errands.done()
+                self._live.session.pause()
+                saved = await self._save([t for t in self._torrents.values() if t.unsaved or t.need_save])
+        if saved:
+            await asyncio.to_thread(self._store.mark_clean)
+        await self._live.close()
+        self._torrents.clear()
+        log.info("engine.stopped", saved=saved)
+
+    async def save(self) -> None:
+        """Write the resume file of every torrent that holds or wants something else than its file says."""
+        await self._save([torrent for torrent in self._torrents.values() if torrent.unsaved])
+
+    @property
+    def listen_port(self) -> int:
+        """The TCP port that peers reach us on."""
+        return int(self._live.session.listen_port())
+
+    @property
+    def dht_nodes(self) -> int:
+        """Nodes in the DHT's routing table, as of the last second."""
+        return self._pulse.dht_nodes
+
+    def add_dht_node(self, host: str, port: int) -> None:
+        """Tell the DHT of a node."""
+        self._live.session.add_dht_node((host, port))
+
+    def set_limits(self, *, upload: Bytes, download: Bytes) -> None:
+        """Set the global limits in bytes per second, 0 = none; they take effect within a second."""
+        chosen: Any = limits(upload=upload, download=download)
+        self._live.session.apply_settings(chosen)
+
+    def holdings(self) -> dict[InfoHash, Holding]:
+        """Return what is held and wanted, one value per torrent, at most about a second old (never too much held)."""
+        return {info_hash: torrent.holding() for info_hash, torrent in self._torrents.items()}
+
+    async def want(self, item: Item, metainfo: Metainfo, wanted: Bitfield) -> None:
+        """Add the torrent with *wanted* as its target, or make it the target when it is there already.
+
+        EngineError when *wanted* is not of this torrent, or libtorrent refuses it.
+        """
+        if wanted.length != metainfo.layout.num_pieces:
+            message = f"{wanted.length} wanted pieces are not of a torrent of {metainfo.layout.num_pieces}"
+            raise EngineError(message, cure="read the .torrent file again")
+        known = self._torrents.get(metainfo.info_hash)
+        if known is not None:
+            await self.remap(metainfo.info_hash, wanted)
+            for url in web_seeds_for(item, metainfo, allow_private=self._settings.allow_private):
+                if known.handle is not None:
+                    known.handle.add_url_seed(url)
+        elif wanted.count():
+            await self._errands.finish(self._add(item, metainfo, wanted))
+
+    async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
+        """Make *wanted* the target of a torrent that the engine already has; pieces held stay held."""
+        torrent = self._known(info_hash)
+        if wanted.length != torrent.wanted.length:
+            message = f"{wanted.length} wanted pieces are not of a torrent of {torrent.wanted.length}"
+            raise EngineError(message, cure="read the .torrent file again")
+        if wanted == torrent.wanted:
+            return
+        await self._errands.finish(locked(torrent, lambda: self._keeper.remap(torrent, wanted)))
+
+    async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
+        """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
+        torrent = self._known(info_hash)
+        return await self._errands.finish(self._evict(torrent, pieces))
+
+    async def connected(self, info_hash: InfoHash, now: datetime) -> tuple[Holder, ...]:
+        """Return the connected peers with their bitfields; none when the torrent is not held."""
+        torrent = self._torrents.get(info_hash)
+        if torrent is None or torrent.handle is None:
+            return ()
+        try:
+            peers = await asyncio.to_thread(torrent.handle.get_peer_info)
+        except RuntimeError:  # the torrent left the session while we asked
+            return ()
+        return holders(
+            peers,
+            count=torrent.have.length,
+            now=now,
+            network_id=self._settings.network_id,
+            ourselves=self._settings.node_id,
+        )
+
+    async def find_peers(self, info_hash: InfoHash) -> tuple[Address, ...] | None:
+        """Ask the DHT (BEP 5) for peers; None when it is off or did not answer in time: unknown, not none."""
+        torrent = self._torrents.get(info_hash)
+        private = torrent is not None and torrent.metainfo.private
+        return await self._lookups.find(info_hash) if self._settings.dht and not private else None
+
+    async def introduce(self, info_hash: InfoHash, addresses: Iterable[Address]) -> None:
+        """Tell a held torrent of peers that were seen elsewhere; an address that libtorrent refuses is left out."""
+        torrent = self._torrents.get(info_hash)
+        for address in addresses:
+            if torrent is not None and torrent.handle is not None:
+                with suppress(RuntimeError, ValueError):
+                    torrent.handle.connect_peer((address.host, address.port))
+
+    async def _add(self, item: Item, metainfo: Metainfo, wanted: Bitfield) -> None:
+        params = lt.load_torrent_buffer(metainfo.raw, LIMITS)
+        allow_private = self._settings.allow_private
+        params.url_seeds = web_seeds_for(item, metainfo, allow_private=allow_private)
+        params.trackers = trackers_for(item, metainfo, allow_private=allow_private)
+        params.tracker_tiers = list(range(len(params.trackers)))
+        folder, whole = await asyncio.to_thread(placing.find, self._places, item.key, metainfo)
+        torrent = Torrent(key=item.key, metainfo=metainfo, folder=folder, whole=whole)
+        torrent.wanted = wanted
+        self._torrents[metainfo.info_hash] = torrent
+        try:
+            async with torrent.lock:
+                await self._keeper.begin(torrent, params)
+        except BaseException:
+            del self._torrents[metainfo.info_hash]
+            raise
+        self._pulse.announce(torrent)
+
+    async def _evict(self, torrent: Torrent, pieces: Bitfield) -> Bytes:
+        try:
+            return await locked(torrent, lambda: self._keeper.evict(torrent, pieces))
+        finally:
+            if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
+                self._torrents.pop(torrent.info_hash, None)
+
+    async def _save(self, torrents: list[Torrent]) -> bool:
+        """Save *torrents*, a few at once; say whether all were saved. A failure is the torrent's, not the others'."""
+        gate = asyncio.Semaphore(SAVES_AT_ONCE)
+
+        async def one(torrent: Torrent) -> bool:
+            async with gate, torrent.lock:
+                if torrent.handle is None:
+                    return False
+                try:
+                    await self._keeper.save(torrent)
+                except SmartnodeError as error:
+                    log.warning("engine.not_saved", info_hash=torrent.info_hash, reason=str(error))
+                    return False
+                return True
+
+        return all(await asyncio.gather(*map(one, torrents)))
+
+    def _known(self, info_hash: InfoHash) -> Torrent:
+        torrent = self._torrents.get(info_hash)
+        if torrent is None:
+            message = f"the torrent {info_hash} is not held"
+            raise EngineError(message, cure="the next cycle sees what is held")
+        return torrent

@@ -1,0 +1,161 @@
+"""Every setting of the session is chosen here: nothing that calls home, nothing that finds peers we did not ask for.
+
+libtorrent's defaults name a bootstrap host, a STUN server, UPnP, NAT-PMP and local discovery: all are off. Its rate
+limits spare peers of the local network, so every address is put into the global peer class. Names that 2.1.1 does not
+know raise KeyError when the session is made.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import libtorrent as lt
+
+from smartnode.domain.identity import NodeId
+from smartnode.domain.pieces import Bytes
+from smartnode.metainfo.read import MAX_PIECES, MAX_TORRENT_BYTES
+
+ALERTS = (
+    lt.alert_category.error | lt.alert_category.status | lt.alert_category.storage | lt.alert_category.dht_operation
+)
+_V4_END, _V6_END = "255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
+_BLOCKED = 1
+_CLOSED = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/3",
+    "::/127",
+    "::ffff:0:0/96",
+    "64:ff9b::/96",
+    "fc00::/7",
+    "fe80::/10",
+    "ff00::/8",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """How this node appears and how much it may use. *client*: what we say of ourselves (BEP 10 ``v``, User-Agent).
+
+    *listen*: ``host:port`` each, IPv6 in brackets, port 0 = any. *outgoing*: local address or device for connections
+    that we open, None = any. *allow_private*: peers, web seeds and DHT nodes of private and loopback ranges are used.
+    Limits in bytes per second over all peers, 0 = none. *state_dir* holds ``resume/``.
+    """
+
+    node_id: NodeId
+    client: str
+    network_id: str
+    listen: tuple[str, ...]
+    state_dir: Path
+    outgoing: str | None = None
+    dht: bool = True
+    dht_bootstrap: tuple[tuple[str, int], ...] = ()
+    allow_private: bool = False
+    upload_limit: Bytes = Bytes(0)
+    download_limit: Bytes = Bytes(0)
+
+
+def pack(settings: EngineSettings) -> dict[str, Any]:
+    """Return libtorrent's settings for a new session."""
+    return _identity(settings) | _manners(settings) | _discovery(settings) | _work()
+
+
+def limits(*, upload: Bytes, download: Bytes) -> dict[str, Any]:
+    """Return the settings that may change while the session runs."""
+    return {"upload_rate_limit": int(upload), "download_rate_limit": int(download)}
+
+
+def address_filter(settings: EngineSettings) -> lt.ip_filter:
+    """Return the filter that closes private, loopback, link-local and multicast ranges, web seeds included."""
+    closed = lt.ip_filter()
+    if not settings.allow_private:
+        for network in map(ip_network, _CLOSED):
+            closed.add_rule(str(network[0]), str(network[-1]), _BLOCKED)
+    return closed
+
+
+def one_peer_class() -> lt.ip_filter:
+    """Return the class filter that binds the global limits to peers of the local network too."""
+    classes = lt.ip_filter()
+    everyone = 1 << int(lt.session.global_peer_class_id)
+    classes.add_rule("0.0.0.0", _V4_END, everyone)  # noqa: S104 -- the first address of a range, nothing is bound to it
+    classes.add_rule("::", _V6_END, everyone)
+    return classes
+
+
+def _identity(settings: EngineSettings) -> dict[str, Any]:
+    return {
+        "peer_fingerprint": bytes(settings.node_id),
+        "handshake_client_version": settings.client,
+        "user_agent": settings.client,
+        "listen_interfaces": ",".join(settings.listen),
+        "outgoing_interfaces": settings.outgoing or "",
+        # A taken port is an error that names its cure, not a silent move to another port.
+        "max_retry_port_bind": 0,
+        "listen_system_port_fallback": False,
+    }
+
+
+def _manners(settings: EngineSettings) -> dict[str, Any]:
+    return limits(upload=settings.upload_limit, download=settings.download_limit) | {
+        # The wire probe comes from the address of the standing connection; partial seeds stay and show their pieces.
+        "allow_multiple_connections_per_ip": True,
+        "close_redundant_connections": False,
+        "no_connect_privileged_ports": not settings.allow_private,
+        "ssrf_mitigation": not settings.allow_private,
+        "validate_https_trackers": True,
+        "apply_ip_filter_to_trackers": True,
+        "announce_to_all_trackers": False,
+        "announce_to_all_tiers": True,
+        "stop_tracker_timeout": 1,
+        # Peers come back soon after an eviction dropped them (defaults: 60 s, 15 s, 3 failures).
+        "min_reconnect_time": 10,
+        "peer_connect_timeout": 7,
+        "max_failcount": 20,
+        "rate_limit_ip_overhead": True,
+    }
+
+
+def _discovery(settings: EngineSettings) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "enable_upnp": False,
+        "enable_natpmp": False,
+        "enable_lsd": False,
+        "enable_dht": settings.dht,
+        "dht_bootstrap_nodes": ",".join(f"{host}:{port}" for host, port in settings.dht_bootstrap),
+        "webtorrent_stun_server": "",
+    }
+    if settings.allow_private:
+        # Without these a DHT of 127.0.0.x nodes does not form.
+        found |= {
+            "dht_restrict_routing_ips": False,
+            "dht_restrict_search_ips": False,
+            "dht_prefer_verified_node_ids": False,
+            "dht_enforce_node_id": False,
+            "dht_ignore_dark_internet": False,
+        }
+    return found
+
+
+def _work() -> dict[str, Any]:
+    return {
+        "active_limit": -1,
+        "active_seeds": -1,
+        "active_downloads": -1,
+        "active_tracker_limit": -1,
+        "active_dht_limit": -1,
+        "connections_limit": 400,
+        "unchoke_slots_limit": 20,
+        "alert_mask": int(ALERTS),
+        "alert_queue_size": 50_000,
+        "max_piece_count": MAX_PIECES,
+        "max_metadata_size": MAX_TORRENT_BYTES,
+    }

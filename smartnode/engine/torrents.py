@@ -1,0 +1,92 @@
+"""The engine's own book: one record per torrent, re-keyed by info-hash because handles die with every removal.
+
+Records change on the loop only; what leaves the room is a frozen Holding. Every operation that waits for the session
+holds the record's lock, so at most one is under way per torrent.
+"""
+
+import asyncio
+from pathlib import Path
+
+import libtorrent as lt
+
+from smartnode.domain.holding import Holding
+from smartnode.domain.identity import InfoHash, ItemKey
+from smartnode.domain.pieces import Bitfield, Bytes
+from smartnode.engine.events import Progress
+from smartnode.metainfo.read import Metainfo
+
+
+class Torrent:
+    """One torrent. *saved_have*, *saved_wanted*: what the resume file says; *folder*: where its files lie now."""
+
+    __slots__ = (
+        "downloaded",
+        "failed_at",
+        "failure",
+        "folder",
+        "handle",
+        "have",
+        "key",
+        "lock",
+        "metainfo",
+        "need_save",
+        "peers",
+        "saved_have",
+        "saved_wanted",
+        "stuck",
+        "unmovable",
+        "uploaded",
+        "wanted",
+        "whole",
+    )
+
+    def __init__(self, *, key: ItemKey, metainfo: Metainfo, folder: Path, whole: bool) -> None:
+        """Record a torrent whose files lie in *folder*, the place of whole items when *whole*."""
+        nothing = Bitfield.empty(metainfo.layout.num_pieces)
+        self.key = key
+        self.metainfo = metainfo
+        self.folder = folder
+        self.whole = whole
+        self.have = self.wanted = self.saved_have = self.saved_wanted = nothing
+        self.handle: lt.torrent_handle | None = None
+        self.lock = asyncio.Lock()
+        self.peers = self.uploaded = self.downloaded = 0
+        self.failure: str | None = None
+        self.failed_at = 0.0
+        self.need_save = self.stuck = self.unmovable = False
+
+    @property
+    def info_hash(self) -> InfoHash:
+        """The key of the torrent."""
+        return self.metainfo.info_hash
+
+    @property
+    def complete(self) -> bool:
+        """Every piece is held."""
+        return self.have.count() == self.have.length
+
+    @property
+    def unsaved(self) -> bool:
+        """The resume file does not say what is held and wanted now."""
+        return self.have != self.saved_have or self.wanted != self.saved_wanted
+
+    def take(self, progress: Progress) -> None:
+        """Take over what the session said; pieces are not known while it checks files."""
+        if not progress.checking and progress.have.length == self.have.length:
+            self.have = progress.have
+        self.peers = progress.peers
+        self.uploaded, self.downloaded = progress.uploaded, progress.downloaded
+        self.need_save, self.stuck = progress.need_save, progress.stuck
+
+    def holding(self) -> Holding:
+        """Return the record as a value."""
+        return Holding(
+            info_hash=self.info_hash,
+            layout=self.metainfo.layout,
+            have=self.have,
+            wanted=self.wanted,
+            peers=self.peers,
+            uploaded=Bytes(self.uploaded),
+            downloaded=Bytes(self.downloaded),
+            failure=self.failure,
+        )

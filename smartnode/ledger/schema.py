@@ -1,0 +1,68 @@
+"""The ledger's tables, by version: a newer database is never touched, an older one is brought up in one
+transaction.
+"""
+
+import sqlite3
+
+from smartnode.errors import LedgerError
+
+VERSION = 1
+
+_CREATE = (
+    "CREATE TABLE node (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE views (
+        info_hash TEXT PRIMARY KEY,
+        looked_at REAL,
+        witness TEXT,
+        mirrors INTEGER
+    ) WITHOUT ROWID""",
+    """CREATE TABLE holders (
+        info_hash TEXT NOT NULL,
+        peer_id BLOB NOT NULL,
+        host TEXT NOT NULL,
+        port INTEGER NOT NULL,
+        client TEXT,
+        smartnode INTEGER NOT NULL,
+        pieces BLOB NOT NULL,
+        num_pieces INTEGER NOT NULL,
+        first_seen REAL NOT NULL,
+        last_contact REAL NOT NULL,
+        progressed_at REAL,
+        witness TEXT NOT NULL,
+        PRIMARY KEY (info_hash, peer_id)
+    ) WITHOUT ROWID""",
+    """CREATE TABLE decisions (
+        number INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        cycle INTEGER NOT NULL,
+        action TEXT NOT NULL,
+        item TEXT NOT NULL,
+        info_hash TEXT,
+        segments INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        rule TEXT NOT NULL,
+        because TEXT NOT NULL,
+        outcome TEXT NOT NULL
+    )""",
+    "CREATE INDEX decisions_by_torrent ON decisions (info_hash, number)",
+)
+
+
+def version_of(database: sqlite3.Connection) -> int:
+    """Return the schema's version, 0 for an empty database; LedgerError when it is newer than this program."""
+    found = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if found > VERSION:
+        message = f"the ledger has schema {found}, this version knows {VERSION}"
+        raise LedgerError(message, cure="run the newer smartnode that wrote it, or move the ledger away")
+    return found
+
+
+def migrate(database: sqlite3.Connection) -> None:
+    """Bring the database to this version, all or nothing."""
+    if version_of(database) == VERSION:
+        return
+    with database:
+        database.execute("BEGIN IMMEDIATE")
+        for statement in _CREATE:
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {VERSION}")

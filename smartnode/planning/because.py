@@ -1,0 +1,140 @@
+"""Every entry says why in one sentence, with the numbers it rests on as values: None is unknown, never 0."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartnode.domain.pieces import Bytes
+from smartnode.domain.plan import Because, PlanEntry, Rule
+from smartnode.domain.quota import Room
+from smartnode.planning import guard
+from smartnode.planning.fetch import Choice
+from smartnode.planning.policy import Policy
+from smartnode.planning.survey import Survey, Surveyed
+
+Numbers = dict[str, float | int | str | None]
+"""What `Because.evidence` holds."""
+
+
+def sight(torrent: Surveyed) -> Numbers:
+    """Say when and by whom a swarm was seen, and what its item asks for."""
+    view, item, age = torrent.view, torrent.placed.item, torrent.health.age
+    return {
+        "view_age_s": None if age is None else age.total_seconds(),
+        "witness": None if view is None or view.witness is None else view.witness.value,
+        "mirrors": torrent.health.mirrors,
+        "priority": None if item is None else item.priority,
+        "target_replicas": None if item is None else item.target_replicas,
+    }
+
+
+def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choice) -> Because:
+    """Why the segments *indices* of one torrent are to be fetched."""
+    torrent = field.torrents[int(field.owner[indices[0]])]
+    evidence = sight(torrent) | _coverage(field, indices, torrent)
+    evidence |= {"level": choice.level, "fetch_level": choice.fetch_level, "gate": choice.gate}
+    seen, lowest = _seen(torrent, evidence), float(field.coverage[indices].min())
+    match rule:
+        case Rule.AT_RISK:
+            text = f"at risk: {seen}; coverage {lowest:.2f} is below the fetch level {choice.fetch_level:.2f}"
+        case Rule.NEVER_SEEN:
+            text = f"not seen: {seen}; until it is looked at it counts as no copy, and a copy is made in doubt"
+        case _:
+            text = f"room is left: {seen}; coverage {lowest:.2f} is below the gate of {choice.gate} copies"
+    return Because(rule=rule, text=text, evidence=evidence)
+
+
+def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: Choice, room: Room) -> Because:
+    """Why the segments *indices* of one torrent are not fetched: NO_ROOM or ENOUGH_COPIES."""
+    torrent = field.torrents[int(field.owner[indices[0]])]
+    evidence = sight(torrent) | _coverage(field, indices, torrent)
+    evidence |= {"level": choice.level, "gate": choice.gate, "free_bytes": room.free}
+    seen = _seen(torrent, evidence)
+    if rule is Rule.NO_ROOM:
+        text = f"no room: {room.free} bytes of the quota are free, and other segments come first; {seen}"
+    else:
+        lowest = float(field.coverage[indices].min())
+        text = f"enough copies: {seen}; coverage {lowest:.2f} has reached the gate of {choice.gate} copies"
+    return Because(rule=rule, text=text, evidence=evidence)
+
+
+def keeping(torrent: Surveyed, *, have: Bytes, promised: Bytes, dropped: Bytes) -> Because:
+    """Why what is held of one torrent stays."""
+    placed = torrent.placed
+    evidence = sight(torrent) | {"have_bytes": have, "in_flight_bytes": promised, "dropped_in_flight_bytes": dropped}
+    parts = [f"held: {have} bytes verified"]
+    parts += [f"{promised} bytes on their way"] if promised else []
+    parts += [f"{dropped} bytes no longer asked for: the room is not there any more"] if dropped else []
+    parts += ["no item of this cycle offers it: absence deletes nothing"] if placed.item is None else []
+    return Because(rule=Rule.HELD, text="; ".join(parts), evidence=evidence)
+
+
+def forcing(field: Survey, indices: NDArray[np.int64], room: Room) -> Because:
+    """Why keep_free forces the segments *indices* of one torrent out."""
+    torrent = field.torrents[int(field.owner[indices[0]])]
+    evidence = sight(torrent) | _coverage(field, indices, torrent) | {"below_floor_bytes": room.below_floor}
+    text = (
+        f"FORCED OUT to protect the host: the disk is {room.below_floor} bytes below keep_free; no copy elsewhere is "
+        f"proved ({_seen(torrent, evidence)})"
+    )
+    return Because(rule=Rule.KEEP_FREE, text=text, evidence=evidence)
+
+
+def refusing(field: Survey, indices: NDArray[np.int64], room: Room, *, floor: int, policy: Policy) -> Because:
+    """Why the guard refuses to let the segments *indices* of one torrent go although the node is over its quota."""
+    torrent = field.torrents[int(field.owner[indices[0]])]
+    health = torrent.health
+    required = guard.holders_required(floor=floor, shrunk=True, mirrors=health.mirrors, policy=policy)
+    holders = int(health.guards[indices - torrent.first].min())
+    age = None if health.age is None else health.age.total_seconds()
+    seen = guard.Evidence(holders=holders, age_s=age, mirrors=health.mirrors)
+    evidence = sight(torrent) | _coverage(field, indices, torrent)
+    evidence |= {
+        "over_quota_bytes": room.over_quota,
+        "smartnode_holders_seen": None if age is None else holders,
+        "smartnode_holders_required": required,
+        "smartnode_holders_proved": 0,
+    }
+    clause = guard.refusal(seen, required=required, policy=policy)
+    text = f"over quota, waiting: {room.over_quota} bytes over; {clause}"
+    return Because(rule=Rule.OVER_QUOTA, text=text, evidence=evidence)
+
+
+def entry(
+    field: Survey, indices: Iterable[int], because: Because, weight: NDArray[np.int64], *, permitted: bool = True
+) -> PlanEntry:
+    """Put segments of one torrent that share *because* into one entry of *weight* bytes."""
+    chosen = list(indices)
+    torrent = field.torrents[int(field.owner[chosen[0]])]
+    return PlanEntry(
+        item=torrent.placed.key,
+        info_hash=torrent.placed.info_hash,
+        segments=tuple(torrent.cut.pieces(index - torrent.first) for index in chosen),
+        bytes=Bytes(int(weight[chosen].sum())),
+        item_bytes=torrent.placed.layout.total_size,
+        because=because,
+        permitted=permitted,
+    )
+
+
+def _coverage(field: Survey, indices: NDArray[np.int64], torrent: Surveyed) -> Numbers:
+    copies = field.seen[indices]
+    known = torrent.health.known
+    return {
+        "u": float(field.coverage[indices].min()),
+        "copies_seen": int(copies.min()) if known else None,
+        "copies_seen_max": int(copies.max()) if known else None,
+        "copies_remembered": None if torrent.health.age is None else int(field.copies[indices].min()),
+    }
+
+
+def _seen(torrent: Surveyed, evidence: Numbers) -> str:
+    age = torrent.health.age
+    if age is None:
+        return "the swarm was never looked at"
+    ago = f"{age.total_seconds() / 60:.0f} min ago"
+    if not torrent.health.known:
+        return f"the last look, {ago}, is too old to count"
+    low, high = evidence["copies_seen"], evidence["copies_seen_max"]
+    return f"{low if low == high else f'{low} to {high}'} other copies seen {ago} by {evidence['witness']}"

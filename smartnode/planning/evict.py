@@ -1,0 +1,66 @@
+"""What leaves: nothing on unknown, stale or missing evidence; the one exception is keep_free, the host's protection.
+
+- Promises come first, because dropping what is not there yet loses nothing: while the quota or the disk cannot take
+  all that is in flight, the least valuable promises are dropped. Blocks of unfinished pieces are counted twice by a
+  measurement (as allocated and as in flight); that much doubt is given to the promises unless a limit is really broken.
+  Promises of a withdrawn item are dropped always.
+- Below keep_free the least valuable segments go until the deficit is covered, and no segment more.
+- Over the quota the same order names what would go; the guard refuses it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartnode.domain.holding import Holding
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.quota import Room
+from smartnode.planning.segments import total
+from smartnode.planning.survey import Survey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Release:
+    """Indices into the survey: *dropped* promises, *forced* out by keep_free, *refused* by the guard; least valuable
+    first.
+    """
+
+    dropped: NDArray[np.int64]
+    forced: NDArray[np.int64]
+    refused: NDArray[np.int64]
+
+
+def release(field: Survey, room: Room, holdings: Mapping[InfoHash, Holding]) -> Release:
+    """Decide what leaves."""
+    order = field.worth_less
+    promised = field.size - field.cost - field.held
+    withdrawn = np.array([each.placed.withdrawn for each in field.torrents], dtype=np.bool_)[field.owner]
+    ended = np.flatnonzero(withdrawn & (promised > 0))
+    open_ = order[(promised[order] > 0) & ~withdrawn[order]]
+    dropped = _until(open_, promised, _overcommitted(room, holdings) - int(promised[ended].sum()))
+    held = order[field.held[order] > 0]
+    forced = _until(held, field.held, room.below_floor)
+    rest = held[len(forced) :]
+    refused = _until(rest, field.held, room.over_quota - total(field.held[forced]))
+    return Release(dropped=np.concatenate((ended, dropped)), forced=forced, refused=refused)
+
+
+def _overcommitted(room: Room, holdings: Mapping[InfoHash, Holding]) -> int:
+    """Bytes in flight that the quota or the disk cannot take."""
+    overhead = max(room.reserve, room.overhead)
+    over_quota = room.allocated - room.overhead + overhead + room.in_flight - room.quota
+    doubt = 0
+    if room.over_quota == 0 and room.below_floor == 0:
+        held = sum(holding.held_bytes for holding in holdings.values())
+        doubt = min(max(room.allocated - room.overhead - held, 0), room.in_flight)
+    return max(over_quota, -room.disk_room) - doubt
+
+
+def _until(order: NDArray[np.int64], weight: NDArray[np.int64], needed: int) -> NDArray[np.int64]:
+    """Return the shortest prefix of *order* that weighs *needed*; all of it when it never does."""
+    if needed <= 0:
+        return order[:0]
+    reached = int(np.searchsorted(np.cumsum(weight[order]), needed, side="left"))
+    return order[: reached + 1]

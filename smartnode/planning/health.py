@@ -1,0 +1,93 @@
+"""Health is what was seen of a swarm, told per segment; what was not seen is unknown, and unknown is not zero.
+
+- A holder counts for a segment when it has all of its pieces and was in contact within T_mem. Holders that share a
+  peer id or an address are one, seen last with the newest of their bitfields; this node itself is none of them.
+- A segment in progress elsewhere (some of its pieces, at a holder that is still downloading) counts once.
+- Urgent: when the swarm was last looked at, every holder of the segment had been offline for T_urg, so nobody counts.
+  Absence is measured at the look, because not having looked is no evidence that somebody left.
+- A view never looked at, or older than A_max, is not *known*. Its copies within T_mem are still remembered: they
+  describe the archive's capacity, and never a segment that is about to be fetched or evicted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartnode.domain.identity import NodeId
+from smartnode.domain.swarm import Holder, SwarmView
+from smartnode.planning.policy import Policy
+from smartnode.planning.segments import Cut
+
+_CLOCK_SLACK = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Health:
+    """One entry per segment, except *known*, *age* (None: never looked) and *mirrors* (None: unknown).
+
+    *copies*: other holders remembered; *coming*: 1 while the segment is in progress elsewhere; *guards*: smartnode
+    holders in contact within A_guard.
+    """
+
+    known: bool
+    age: timedelta | None
+    mirrors: int | None
+    copies: NDArray[np.int64]
+    coming: NDArray[np.int64]
+    guards: NDArray[np.int64]
+
+
+def observe(view: SwarmView | None, cut: Cut, *, policy: Policy, node: NodeId, now: datetime) -> Health:
+    """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed."""
+    copies, coming, guards, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(4))
+    if view is None or view.looked_at is None:
+        return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming, guards=guards)
+    known = _is_within(policy.a_max, view.looked_at, now)
+    for holder in distinct(view.holders, node):
+        if holder.pieces.length != cut.layout.num_pieces or not _is_within(policy.t_mem, holder.last_contact, now):
+            continue
+        have = holder.pieces.to_array()
+        whole = cut.whole(have)
+        copies += whole
+        if view.looked_at - holder.last_contact <= policy.t_urg:
+            online |= whole
+        if holder.smartnode and _is_within(policy.a_guard, holder.last_contact, now):
+            guards += whole
+        if holder.progressed_at is not None and _is_within(policy.t_progress, holder.progressed_at, now):
+            coming |= cut.touched(have) & ~whole
+    copies[online == 0] = 0
+    age = max(now - view.looked_at, timedelta(0))
+    return Health(
+        known=known, age=age, mirrors=view.mirrors if known else None, copies=copies, coming=coming, guards=guards
+    )
+
+
+def distinct(holders: Iterable[Holder], node: NodeId) -> list[Holder]:
+    """One holder per peer: joined through shared peer ids and addresses, the newest sighting of each; never *node*."""
+    group: dict[object, int] = {}
+    newest: dict[int, Holder] = {}
+    for holder in sorted((h for h in holders if h.peer_id != node), key=_age_order):
+        names: list[object] = [holder.address]
+        if holder.peer_id.strip(b"\0"):  # some clients send no id at all
+            names.append(holder.peer_id)
+        merged = {group[name] for name in names if name in group}
+        target = min(merged, default=len(group))
+        if len(merged) > 1:
+            group.update({name: target for name, number in group.items() if number in merged})
+        for number in merged:
+            newest.pop(number, None)
+        group.update(dict.fromkeys(names, target))
+        newest[target] = holder  # ascending by time: the one in hand is the newest of its group
+    return list(newest.values())
+
+
+def _age_order(holder: Holder) -> tuple[datetime, object, bytes, bytes]:
+    return (holder.last_contact, holder.address, holder.peer_id, holder.pieces.bits)
+
+
+def _is_within(limit: timedelta, then: datetime, now: datetime) -> bool:
+    """*then* is at most *limit* before *now*; a time from the future is no evidence, but for the slack of a clock."""
+    return -_CLOCK_SLACK <= now - then <= limit

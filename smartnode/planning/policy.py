@@ -1,0 +1,54 @@
+"""What the planner is told besides facts: the local parameters of the placement rule, and the items it may consider.
+
+Defaults come from the simulations that chose the rule; a node may change each without leaving the network.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from smartnode.domain.catalogue import Item
+from smartnode.domain.pieces import Layout
+from smartnode.planning import protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Local parameters; ValueError when one is outside its range.
+
+    *pace*: part of the quota started per cycle, in (0, 1]; 2 % to 25 % gave the same loss.
+    *kappa*: copies credited per live mirror, all of them together at most 1.
+    *lambda_*: converts value to copies: -ln of the failure (0.3) of one copy within 30 days.
+    *a_max*: older views are unknown. *t_mem*: how long a holder that went offline still counts.
+    *t_urg*: a segment whose holders had all been offline this long when the swarm was last looked at counts as lost.
+    *t_progress*: a holder whose piece count grew within this time is still downloading.
+    *a_guard*: age of a view that may support an eviction. *k*: holders that an eviction needs.
+    """
+
+    pace: float = 0.10
+    kappa: float = 0.5
+    lambda_: float = 1.2
+    a_max: timedelta = timedelta(hours=6)
+    t_mem: timedelta = timedelta(hours=72)
+    t_urg: timedelta = timedelta(hours=2)
+    t_progress: timedelta = timedelta(minutes=30)
+    a_guard: timedelta = timedelta(minutes=5)
+    k: int = protocol.K
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pace <= 1 or self.kappa < 0 or self.lambda_ <= 0 or self.k < 1:
+            message = f"pace in (0, 1], kappa >= 0, lambda > 0, k >= 1, not {self}"
+            raise ValueError(message)
+        if min(self.a_max, self.t_mem, self.t_urg, self.t_progress, self.a_guard) <= timedelta(0):
+            message = f"the ages of a policy are above zero, not {self}"
+            raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An item that this cycle considers; *layout* None: its piece length is not known yet, so it cannot be cut.
+
+    The (collection, id) keys of the candidates of one plan are distinct.
+    """
+
+    item: Item
+    layout: Layout | None
