@@ -114,7 +114,7 @@ def inspect_catalogue(source: str, *, as_json: bool) -> None:
 
 def main() -> NoReturn:
     """Run the command line; every SmartnodeError becomes one line on stderr and its exit code."""
-    configure(level=logging.WARNING)
+    configure(level=logging.ERROR)
     try:
         code = app(standalone_mode=False, prog_name="smartnode")
     except SmartnodeError as error:
