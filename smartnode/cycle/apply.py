@@ -85,7 +85,7 @@ class Apply:
         """Make *todo* real and return what came of it."""
         tally = _Tally(at=now, cycle=cycle, decisions=[])
         by_hash: dict[InfoHash, Item] = {}
-        for item in items:
+        for item in sorted(items, key=lambda i: i.key):
             if item.torrent is not None:
                 by_hash.setdefault(item.torrent.info_hash, item)
         for info_hash, pieces in todo.evict.items():

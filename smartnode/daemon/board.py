@@ -126,9 +126,9 @@ def _catalogue(snapshot: Snapshot | None) -> CatalogueStatus:
 
 
 def _held(items: Sequence[Item], seen: Seen) -> dict[InfoHash, HeldItem]:
-    """Join holdings with the catalogue; of two ids with one info-hash the first in file order names it."""
+    """Join holdings with the catalogue; of two ids with one info-hash the first by key names it, as in the plan."""
     by_hash: dict[InfoHash, Item] = {}
-    for item in items:
+    for item in sorted(items, key=lambda i: i.key):
         if item.torrent is not None:
             by_hash.setdefault(item.torrent.info_hash, item)
     return {

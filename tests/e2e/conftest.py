@@ -1,6 +1,7 @@
 """A publisher with an origin, and whole nodes as processes of their own, each on its own loopback address."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -113,7 +114,14 @@ class RunningNode:
         self._api_port = api_port
 
     def configure(
-        self, *, catalogue: str, quota: int, keep_free: int = 0, interval: str = "1 s", pace: float = 0.5
+        self,
+        *,
+        catalogue: str,
+        quota: int,
+        keep_free: int = 0,
+        interval: str = "1 s",
+        pace: float = 0.5,
+        dht: tuple[str, ...] | None = None,
     ) -> None:
         """Write the node's configuration."""
         (self.folder / "node.toml").write_text(
@@ -132,8 +140,8 @@ keep_free = {keep_free}
 id = "e2e"
 listen = ["{self.host}:0"]
 outgoing = "{self.host}"
-dht = false
-dht_bootstrap = []
+dht = {str(dht is not None).lower()}
+dht_bootstrap = {json.dumps(dht or ())}
 allow_private = true
 [api]
 listen = "{self.host}:{self._api_port}"

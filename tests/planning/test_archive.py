@@ -13,7 +13,6 @@ from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, ItemKey, node_id
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.plan import Plan, Rule
 from smartnode.domain.quota import Room
-from smartnode.domain.swarm import SwarmView
 from smartnode.planning.policy import Candidate
 
 GB = 10**9
@@ -183,32 +182,31 @@ def test_growth_looks_ahead(world: Any) -> None:
     assert grown.fetch_level == pytest.approx(3.0)
 
 
-def _fleet(world: Any, candidates: list[Candidate], quotas: list[int]) -> dict[InfoHash, list[Bitfield]]:
-    """Nodes that join one after the other, each seeing what those before it hold."""
-    held: dict[InfoHash, list[Bitfield]] = {c.item.torrent.info_hash: [] for c in candidates if c.item.torrent}
-    for index, quota in enumerate(quotas):
-        views: dict[InfoHash, SwarmView] = {}
-        for number, info_hash in enumerate(held):
-            holders = [world.holder(100 * number + each, pieces) for each, pieces in enumerate(held[info_hash])]
-            views[info_hash] = replace(world.view(number, *holders, mirrors=1), info_hash=info_hash)
-        me = node_id(NODE_ID_PREFIX + f"{index:012}".encode())
-        plan: Plan = world.plan(candidates, world.room(quota), views=views, node_id=me)
-        for entry in plan.fetch:
-            assert entry.info_hash is not None
-            length = entry.item_bytes // 10
-            held[entry.info_hash].append(Bitfield.from_ranges(entry.segments, length))
-    return held
+def test_own_room_belongs_to_the_gate(world: Any) -> None:
+    """With room for everything the plan shows everything at once, also where values move the level below some of it."""
+    candidates = [world.candidate(1, priority=1), world.candidate(2)]
+    views = {world.info_hash(n): world.seeds(n, candidates[0].layout, 5) for n in (1, 2)}
+    plan: Plan = world.plan(candidates, world.room(6400), views=views)
+    assert plan.level is not None
+    assert plan.level < 5
+    assert sum(entry.bytes for entry in plan.fetch) == 6400
 
 
-def test_a_small_fleet_covers_the_archive(world: Any) -> None:
-    """Five nodes with 1.75 times the archive between them, each smaller than the largest item: every piece is held."""
-    candidates = [world.candidate(n, size) for n, size in enumerate((16000, 6400, 3200, 3200, 3200))]
-    held = _fleet(world, candidates, [11200] * 5)
-    copies = [
-        sum(index in pieces for pieces in holders)
-        for info_hash, holders in held.items()
-        for index in range(next(c.layout.num_pieces for c in candidates if c.layout and c.item.torrent
-                                and c.item.torrent.info_hash == info_hash))
-    ]  # fmt: skip
-    assert min(copies) >= 1
-    assert sum(copies) * 10 >= 0.95 * 5 * 11200
+def test_a_mirror_is_no_first_copy(world: Any) -> None:
+    """Live mirrors count from the first copy on: before it the coverage is 0, while the fill has their credit."""
+    views = {world.info_hash(1): world.view(1, mirrors=1)}
+    plan: Plan = world.plan([world.candidate(1)], world.room(320), views=views)
+    assert plan.fetch[0].because.evidence["u"] == 0.0
+    assert plan.level == 0.5
+
+
+def test_missing_disk_counts_floor_and_promises(world: Any) -> None:
+    """The disk's room is what is free above keep_free once all that is in flight was written."""
+    layout = world.candidate(2).layout
+    held = {world.info_hash(2): world.holding(2, layout, Bitfield.empty(320), Bitfield.full(320))}
+    room = world.room(6400, held, disk_free=5000, keep_free=1000)
+    plan: Plan = world.plan([world.candidate(1), world.candidate(2)], room, holdings=held)
+    (line,) = plan.degraded
+    assert line.startswith("disk: 2400 bytes are missing")
+    enough = world.room(6400, held, disk_free=7400, keep_free=1000)
+    assert world.plan([world.candidate(1), world.candidate(2)], enough, holdings=held).degraded == ()

@@ -176,3 +176,11 @@ def test_an_absent_item_stays(world: Any) -> None:
     (kept,) = plan.keep
     assert (kept.item.id, kept.bytes, kept.item_bytes) == (world.info_hash(1), 3200, 3200)
     assert "absence deletes nothing" in kept.because.text
+
+
+def test_an_exact_deficit_takes_no_segment_more(world: Any) -> None:
+    """Three segments that cover the deficit to the byte are three evictions."""
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    room = world.room(3200, holdings, disk_free=0, keep_free=300)
+    plan: Plan = world.plan([world.candidate(1)], room, holdings=holdings)
+    assert [each.bytes for each in plan.evictions] == [100, 100, 100]

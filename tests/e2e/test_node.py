@@ -1,0 +1,158 @@
+"""One whole node through its days: faults of the world cost a step, never the node, and are said in status."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+
+
+def steady(node: Any) -> bool:
+    """The node has nothing left to do."""
+    status = node.status()
+    return bool(status["state"] == "steady" and status["cycle"] > 1 and status["held_bytes"])
+
+
+def test_one_bad_item_never_blocks_the_others(site: Any, node: Any, wait: Any) -> None:
+    """An item whose .torrent is gone and one whose .torrent is another's are declined with the reason; the rest is
+    held.
+    """
+    site.publish({"good.bin": 8 * MIB, "gone.bin": 4 * MIB, "swapped.bin": 4 * MIB}, piece_length=MIB)
+    (site.folder / "gone.bin.torrent").unlink()
+    shutil.copy(site.folder / "good.bin.torrent", site.folder / "swapped.bin.torrent")
+    one = node(41)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    wait("the good item", lambda: len(one.held("good.bin")) == 8)
+    for name, text in (("gone.bin", "404"), ("swapped.bin", "torrent:info_hash")):
+        body = wait(f"the reason of {name}", lambda n=name: _declined(one, n))
+        assert body["because"]["rule"] == "failed"
+        assert text in body["because"]["text"]
+    assert one.held("gone.bin") == one.held("swapped.bin") == set()
+    assert one.stop()
+    assert one.process.exit_code == 0
+
+
+def _declined(node: Any, name: str) -> Any:
+    entries = node.ask(f"/api/v1/items/{name}")["plan"]["declined"]
+    return entries[0] if entries else None
+
+
+def test_whole_items_are_files_that_anybody_may_open(site: Any, node: Any, wait: Any) -> None:
+    """A whole item lies under its collection and id with the torrent's own name and the publisher's bytes."""
+    site.publish({"map.bin": 4 * MIB + 17}, piece_length=MIB)
+    one = node(42)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    digits = site.torrents["map.bin"].info_hash[:8]
+    placed = one.folder / "data" / "e2e" / f"map.bin~{digits}" / "map.bin"
+    wait("the whole file", placed.exists)
+    assert placed.read_bytes() == site.files["map.bin"].read_bytes()
+
+
+def test_the_world_may_end_and_nothing_is_let_go(site: Any, node: Any, wait: Any) -> None:
+    """Catalogue, mirror and .torrent gone, the node restarted: it holds and serves what it had and says degraded."""
+    site.publish({"a.bin": 8 * MIB}, piece_length=MIB)
+    one = node(43)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    wait("the item", lambda: len(one.held("a.bin")) == 8)
+    assert one.stop()
+    site.origin.stop()
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    wait("a cycle", lambda: one.status()["cycle"] > 1)
+    assert len(one.held("a.bin")) == 8
+    status = wait("the reason", lambda: one.status() if one.status()["degraded"] else None)
+    assert any(reason.startswith("catalogue: ") for reason in status["degraded"])
+    assert status["catalogue"]["items"] == 1
+    evicted = [d for d in one.ask("/api/v1/decisions")["decisions"] if d["action"] == "evict"]
+    assert evicted == []
+
+
+def test_an_unmounted_root_is_never_a_loss(site: Any, node: Any, wait: Any) -> None:
+    """With its sentinel gone the node fetches and evicts nothing, says why, and goes on when the disk is back."""
+    site.publish({"a.bin": 8 * MIB}, piece_length=MIB)
+    one = node(44)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB, pace=0.02)
+    one.start()
+    wait("some pieces", lambda: one.held("a.bin"))
+    (sentinel,) = (p for p in (one.folder / "data").iterdir() if p.is_file() and p.name.startswith("."))
+    aside = one.folder / "aside"
+    sentinel.rename(aside)
+    wait("the reason", lambda: any(r.startswith("disk: ") for r in one.status()["degraded"]))
+    before = one.status()["cycle"]
+    wait("more cycles", lambda: one.status()["cycle"] > before + 2)
+    held = one.held("a.bin")
+    assert held
+    aside.rename(sentinel)
+    wait("the node to go on", lambda: not one.status()["degraded"] and len(one.held("a.bin")) == 8)
+
+
+def test_a_lowered_quota_waits_and_says_so(site: Any, node: Any, wait: Any) -> None:
+    """Over quota nothing is fetched and nothing is let go without proof; the plan names the missing evidence."""
+    site.publish({"a.bin": 32 * MIB}, piece_length=MIB)
+    one = node(45)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    wait("the item", lambda: len(one.held("a.bin")) == 32)
+    one.configure(catalogue=site.catalogue, quota=16 * MIB)
+    one.hang_up()
+    wait("the state", lambda: one.status()["state"] == "over_quota")
+    entry = wait("the refusal", lambda: one.ask("/api/v1/items/a.bin")["plan"]["evict"])[0]
+    assert not entry["permitted"]
+    assert entry["because"]["rule"] == "over_quota"
+    assert len(one.held("a.bin")) == 32
+    refused = [d for d in one.ask("/api/v1/decisions")["decisions"] if d["outcome"] == "refused"]
+    assert len(refused) == 1
+
+
+def test_sigterm_ends_within_ten_seconds_while_fetching(site: Any, node: Any, wait: Any) -> None:
+    """A node in the middle of its work stops cleanly: exit 0, and what it held is there at the next start."""
+    site.publish({"a.bin": 256 * MIB}, piece_length=MIB)
+    one = node(46)
+    one.configure(catalogue=site.catalogue, quota=400 * MIB, pace=0.2)
+    one.start()
+    wait("some pieces", lambda: len(one.held("a.bin")) > 5)
+    held = one.held("a.bin")
+    began = time.monotonic()
+    assert one.stop()
+    assert time.monotonic() - began < 10
+    assert one.process.exit_code == 0
+    one.start()
+    assert held <= wait("the pieces", lambda: one.held("a.bin"))
+
+
+def test_two_nodes_never_share_a_state(site: Any, node: Any, tmp_path: Path) -> None:
+    """The second daemon on one state ends with exit 5 and names the first one's pid."""
+    site.publish({"a.bin": MIB}, piece_length=MIB)
+    one = node(47)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    second = type(one.process)("second", tmp_path / "second")
+    shutil.rmtree(second.folder / "state")
+    (second.folder / "state").symlink_to(one.folder / "state")
+    shutil.copy(one.folder / "node.toml", second.folder / "node.toml")
+    second.start()
+    assert second.end(deadline_s=20)
+    assert second.exit_code == 5
+    assert str(one.process.pid) in second.log_tail()
+
+
+def test_nodes_fill_each_other_without_the_origin(site: Any, node: Any, wait: Any) -> None:
+    """A second node that never saw the mirror gets every piece from the first, found by the private DHT."""
+    site.publish({"a.bin": 16 * MIB}, piece_length=MIB)
+    one, two = node(48), node(49)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB, dht=())
+    one.start()
+    wait("the first", lambda: len(one.held("a.bin")) == 16)
+    port = one.status()["listen_port"]
+    (site.folder / "a.bin").unlink()
+    two.configure(catalogue=site.catalogue, quota=64 * MIB, dht=(f"{one.host}:{port}",))
+    two.start()
+    wait("the second", lambda: len(two.held("a.bin")) == 16, deadline_s=90)
+    (holder,) = wait("the evidence", lambda: two.ask("/api/v1/items/a.bin")["view"]["holders"])
+    assert holder["smartnode"]
+    assert holder["pieces"] == 16
+    assert holder["witness"] in {"wire_probe", "peer_info"}
