@@ -258,6 +258,6 @@ def _log_closed(number: int, plan: Plan | None, applied: Applied, degraded: Sequ
         started_bytes=applied.started_bytes,
         evicted_bytes=applied.evicted_bytes,
         failed=applied.failed,
-        level=round(plan.level, 3) if plan and plan.level is not None else None,
+        water_level=round(plan.level, 3) if plan and plan.level is not None else None,
         degraded=list(degraded),
     )

@@ -15,6 +15,7 @@ from smartnode.domain.identity import InfoHash
 from smartnode.engine.events import (
     AlertsLost,
     DhtSize,
+    DhtWork,
     Event,
     Failed,
     Finished,
@@ -101,7 +102,7 @@ class Book:
                 log.info("engine.mirror_failed", info_hash=event.info_hash, url=event.url, reason=event.text)
             case DhtSize():
                 self._pulse.took(event)
-            case PeersFound():
+            case PeersFound() | DhtWork():
                 self._lookups.took(event)
             case ListenFailed():
                 log.warning("engine.listen_failed", reason=event.text)

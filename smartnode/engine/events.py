@@ -17,6 +17,8 @@ from smartnode.domain.swarm import Address
 
 _TEXT = 300
 _FILE_TOO_SHORT = "file too short"
+_NOT_MODIFIED = "not modified"
+_GET_PEERS = "get_peers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +30,10 @@ class Listening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenFailed:
-    """An address of the settings cannot be listened on."""
+    """An address of the settings cannot be listened on; *tcp*: for TCP, else for uTP."""
 
     text: str
+    tcp: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,11 @@ class Saved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveFailed:
-    """The torrent could not give its resume data."""
+    """The torrent could not give its resume data, or had nothing new to give."""
 
     info_hash: InfoHash
     text: str
+    unchanged: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,6 @@ class Progress:
     peers: int
     uploaded: int
     downloaded: int
-    need_save: bool
     stuck: bool
     checking: bool
 
@@ -135,6 +138,14 @@ class DhtSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DhtWork:
+    """Lookups for peers that the DHT is working on, ours and those of its own announces; *nodes* in its table."""
+
+    lookups: int
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertsLost:
     """The alert queue overflowed: something was not heard."""
 
@@ -153,6 +164,7 @@ Event = (
     | MirrorFailed
     | PeersFound
     | DhtSize
+    | DhtWork
     | AlertsLost
 )
 
@@ -179,14 +191,28 @@ def _listening(alert: Any) -> Event | None:
     return Listening(address=Address(host=str(alert.address), port=int(alert.port)))
 
 
+def _listen_failed(alert: Any) -> Event:
+    return ListenFailed(text=_text(alert), tcp=alert.socket_type == lt.socket_type_t.tcp)
+
+
 def _peers_found(alert: Any) -> Event:
     found = tuple(Address(host=host, port=port) for host, port in alert.peers())
     return PeersFound(info_hash=InfoHash(str(alert.info_hash)), addresses=found)
 
 
+def _dht_work(alert: Any) -> Event:
+    active = sum(request["type"] == _GET_PEERS for request in alert.active_requests)
+    return DhtWork(lookups=active, nodes=sum(bucket["num_nodes"] for bucket in alert.routing_table))
+
+
 def _saved(alert: Any, info_hash: InfoHash) -> Event:
     entry: Any = lt.write_resume_data(alert.params)
     return Saved(info_hash=info_hash, raw=bytes(lt.bencode(entry)))
+
+
+def _save_failed(alert: Any, info_hash: InfoHash) -> Event:
+    text = _text(alert)
+    return SaveFailed(info_hash=info_hash, text=text, unchanged=_NOT_MODIFIED in text)
 
 
 def _file_failed(alert: Any, info_hash: InfoHash) -> Event:
@@ -211,7 +237,6 @@ def _progress(status: Any) -> Progress:
         peers=status.num_peers,
         uploaded=status.all_time_upload,
         downloaded=status.all_time_download,
-        need_save=status.need_save_resume_data != 0,
         stuck=bool(status.flags & (lt.torrent_flags.upload_mode | lt.torrent_flags.paused)),
         checking=status.state in _CHECKING,
     )
@@ -223,8 +248,9 @@ _OF_SESSION: dict[type[Any], Callable[[Any], Event | None]] = {
     lt.state_update_alert: lambda alert: States(changed=tuple(map(_progress, alert.status))),
     lt.session_stats_alert: lambda alert: DhtSize(nodes=int(alert.values.get("dht.dht_nodes", 0))),
     lt.listen_succeeded_alert: _listening,
-    lt.listen_failed_alert: lambda alert: ListenFailed(text=_text(alert)),
+    lt.listen_failed_alert: _listen_failed,
     lt.dht_get_peers_reply_alert: _peers_found,
+    lt.dht_stats_alert: _dht_work,
     lt.alerts_dropped_alert: lambda _: AlertsLost(),
     # These torrents have left the session: only the alert itself still names them.
     lt.torrent_removed_alert: lambda alert: Removed(info_hash=key_of(alert.info_hashes)),
@@ -233,7 +259,7 @@ _OF_SESSION: dict[type[Any], Callable[[Any], Event | None]] = {
 }
 _OF_TORRENT: dict[type[Any], Callable[[Any, InfoHash], Event]] = {
     lt.save_resume_data_alert: _saved,
-    lt.save_resume_data_failed_alert: lambda alert, key: SaveFailed(info_hash=key, text=_text(alert)),
+    lt.save_resume_data_failed_alert: _save_failed,
     lt.torrent_finished_alert: lambda _, key: Finished(info_hash=key),
     lt.storage_moved_alert: lambda _, key: Moved(info_hash=key, error=None),
     lt.storage_moved_failed_alert: lambda alert, key: Moved(info_hash=key, error=_text(alert)),

@@ -77,10 +77,22 @@ class Keeper:
         handle = self.handle_of(torrent)
         wanted = torrent.wanted
         raw = await self._live.save(handle, torrent.info_hash)
+        if raw is None:
+            message = "libtorrent gave no resume data"
+            raise EngineError(message, cure="the next cycle tries again")
+        return await self._write(torrent, raw, wanted)
+
+    async def save_counters(self, torrent: Torrent) -> None:
+        """Save a torrent only if something changed, be it only what was uploaded."""
+        wanted = torrent.wanted
+        raw = await self._live.save(self.handle_of(torrent), torrent.info_hash, changed_only=not torrent.unsaved)
+        if raw is not None:
+            await self._write(torrent, raw, wanted)
+
+    async def _write(self, torrent: Torrent, raw: bytes, wanted: Bitfield) -> bytes:
         sealed = seal(raw, torrent.key)
         have = await asyncio.to_thread(self._persist, torrent, sealed)
         torrent.saved_have, torrent.saved_wanted = have, wanted
-        torrent.need_save = False
         return sealed
 
     async def remap(self, torrent: Torrent, wanted: Bitfield) -> None:
@@ -142,6 +154,8 @@ class Keeper:
         """
         handle, count = self.handle_of(torrent), torrent.have.length
         params = open_resume(raw)[1]
+        # Peers that we dialled are dialled again at once; the others come back by themselves.
+        params.peers = await self._live.dialled(handle)
         before = torrent.have, torrent.wanted
         started = Bitfield.from_indices(params.unfinished_pieces, count)
         params.unfinished_pieces = {p: blocks for p, blocks in params.unfinished_pieces.items() if p in wanted}

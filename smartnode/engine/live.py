@@ -15,7 +15,7 @@ from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address
 from smartnode.engine.alerts import Alerts, answer
-from smartnode.engine.events import Deleted, Event, Listening, Moved, Removed, Saved, SaveFailed
+from smartnode.engine.events import Deleted, Event, ListenFailed, Listening, Moved, Removed, Saved, SaveFailed
 from smartnode.engine.settings import EngineSettings, address_filter, one_peer_class, pack
 from smartnode.errors import EngineError
 from smartnode.metainfo.resume import DEFAULT_PRIORITY
@@ -43,6 +43,8 @@ class Live:
         self._deliver: Callable[[Event], None] = _ignore
         self._alerts = Alerts(self._hear)
         self._listening: set[Address] = set()
+        self._refused: list[str] = []
+        self._settled: asyncio.Future[None] | None = None
         self._session: lt.session | None = None
 
     @property
@@ -74,13 +76,13 @@ class Live:
         self._session = session
         session.set_ip_filter(address_filter(settings))
         session.set_peer_class_filter(one_peer_class())
-        listening = self._alerts.expect(Listening)
+        self._settled = asyncio.get_running_loop().create_future()
         self._alerts.open(session)
         try:
-            await answer(listening, within_s=LISTEN_WITHIN_S, what="listen")
+            await answer(self._settled, within_s=LISTEN_WITHIN_S, what="listen")
         except EngineError as error:
             await self.close()
-            message = f"nothing listens on {', '.join(settings.listen)}"
+            message = f"nothing listens on {', '.join(settings.listen)}: {error.text}"
             cure = "choose a free port and an address of this host in [network] listen (systemd: keep AF_NETLINK)"
             raise EngineError(message, cure=cure) from error
 
@@ -101,12 +103,16 @@ class Live:
         )
         return await asyncio.to_thread(_call, self.session.add_torrent, params)
 
-    async def save(self, handle: lt.torrent_handle, info_hash: InfoHash) -> bytes:
-        """Return libtorrent's resume data after its write cache was flushed."""
+    async def save(self, handle: lt.torrent_handle, info_hash: InfoHash, *, changed_only: bool = False) -> bytes | None:
+        """Return libtorrent's resume data after its write cache was flushed; None when *changed_only* and nothing
+        changed, counters included, since it was last asked for.
+        """
         asked: asyncio.Future[Saved | SaveFailed] = self._alerts.expect(Saved, SaveFailed, info_hash=info_hash)
-        _call(handle.save_resume_data, _SAVE)
+        _call(handle.save_resume_data, _SAVE | (lt.save_resume_flags_t.only_if_modified if changed_only else 0))
         saved = await answer(asked, within_s=ANSWER_WITHIN_S, what="resume data")
         if isinstance(saved, SaveFailed):
+            if saved.unchanged and changed_only:
+                return None
             raise EngineError(saved.text, cure="the next cycle tries again")
         return saved.raw
 
@@ -115,6 +121,13 @@ class Live:
         removed = self._alerts.expect(Removed, info_hash=info_hash)
         _call(self.session.remove_torrent, handle)
         await answer(removed, within_s=ANSWER_WITHIN_S, what="removal")
+
+    async def dialled(self, handle: lt.torrent_handle) -> list[tuple[str, int]]:
+        """Return the addresses of the connected peers that we connected to, web seeds left out."""
+        peers = await asyncio.to_thread(_call, handle.get_peer_info)
+        ours = lt.peer_info.local_connection
+        kind = lt.peer_info.standard_bittorrent
+        return [peer.ip for peer in peers if peer.flags & ours and peer.connection_type == kind]
 
     async def delete(self, handle: lt.torrent_handle, info_hash: InfoHash) -> None:
         """Take the torrent out of the session and delete its files; EngineError when one stays."""
@@ -133,8 +146,16 @@ class Live:
             raise EngineError(done.error, cure="check that nothing else lies at the item's place")
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, Listening):
-            self._listening.add(event.address)
+        match event:
+            case Listening():
+                self._listening.add(event.address)
+            case ListenFailed() if event.tcp:
+                self._refused.append(event.text)
+        if self._settled is not None and not self._settled.done():
+            if self._listening:
+                self._settled.set_result(None)
+            elif len(self._refused) >= len(self._settings.listen):
+                self._settled.set_exception(EngineError(self._refused[-1]))
         self._deliver(event)
 
     def post_updates(self) -> None:

@@ -1,5 +1,7 @@
-"""A DHT lookup says who answered for it, or None: libtorrent reports each answer and never the end, so silence until
-the deadline is unknown, not none.
+"""A DHT lookup ends when the DHT has no lookup left to work on: what was named by then is all, and nobody is none.
+
+libtorrent reports each answer and never the end, so its list of active requests is asked for while a lookup runs. A
+DHT without nodes, and one that is still at work at the deadline without an answer, says nothing: unknown, not none.
 """
 
 import asyncio
@@ -8,12 +10,26 @@ import libtorrent as lt
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.swarm import Address
-from smartnode.engine.events import PeersFound
+from smartnode.engine.events import DhtWork, PeersFound
 from smartnode.engine.live import Live
 
 ANSWER_WITHIN_S = 8.0
 MORE_WITHIN_S = 1.0
+POLL_S = 0.25  # also how long an earlier question about the DHT's work may still be under way
 MAX_PEERS = 500
+
+
+class _Lookup:
+    """One lookup under way."""
+
+    __slots__ = ("asked_at", "found", "nodes", "until")
+
+    def __init__(self, now: float) -> None:
+        self.asked_at = now
+        self.until = now + ANSWER_WITHIN_S
+        self.found: set[Address] = set()
+        self.nodes: int | None = None
+        """Nodes of the DHT once it has no lookup left; None while it works."""
 
 
 class Lookups:
@@ -23,11 +39,10 @@ class Lookups:
         """Ask through *live*."""
         self._live = live
         self._running: dict[InfoHash, asyncio.Task[tuple[Address, ...] | None]] = {}
-        self._found: dict[InfoHash, set[Address]] = {}
-        self._answered: dict[InfoHash, asyncio.Event] = {}
+        self._lookups: dict[InfoHash, _Lookup] = {}
 
     async def find(self, info_hash: InfoHash) -> tuple[Address, ...] | None:
-        """Return the peers that the DHT knows, in order of address; None when nobody answered in time."""
+        """Return the peers that the DHT knows, in order of address; None when it could not be asked."""
         task = self._running.get(info_hash)
         if task is None:
             task = asyncio.create_task(self._ask(info_hash))
@@ -35,12 +50,19 @@ class Lookups:
             task.add_done_callback(lambda _: self._running.pop(info_hash, None))
         return await asyncio.shield(task)
 
-    def took(self, event: PeersFound) -> None:
-        """Collect one answer; answers that nobody waits for are dropped."""
-        found = self._found.get(event.info_hash)
-        if found is not None and len(found) < MAX_PEERS:
-            found.update(event.addresses)
-            self._answered[event.info_hash].set()
+    def took(self, event: PeersFound | DhtWork) -> None:
+        """Collect one answer, or the news that the DHT's work is done; what nobody waits for is dropped."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(event, DhtWork):
+            if event.lookups == 0:
+                for lookup in self._lookups.values():
+                    if now >= lookup.asked_at + POLL_S:
+                        lookup.nodes = event.nodes
+            return
+        asked = self._lookups.get(event.info_hash)
+        if asked is not None and len(asked.found) < MAX_PEERS:
+            asked.found.update(event.addresses)
+            asked.until = min(asked.until, now + MORE_WITHIN_S)
 
     def cancel(self) -> None:
         """End every lookup."""
@@ -48,16 +70,15 @@ class Lookups:
             task.cancel()
 
     async def _ask(self, info_hash: InfoHash) -> tuple[Address, ...] | None:
-        found: set[Address] = set()
-        answered = asyncio.Event()
-        self._found[info_hash], self._answered[info_hash] = found, answered
+        loop = asyncio.get_running_loop()
+        lookup = self._lookups[info_hash] = _Lookup(loop.time())
         try:
             self._live.session.dht_get_peers(lt.sha1_hash(bytes.fromhex(info_hash)))
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                await answered.wait()
-            await asyncio.sleep(MORE_WITHIN_S)
-        except TimeoutError:
-            return None
+            while lookup.nodes is None and loop.time() < lookup.until:
+                await asyncio.sleep(POLL_S)
+                self._live.session.post_dht_stats()
         finally:
-            del self._found[info_hash], self._answered[info_hash]
-        return tuple(sorted(found - self._live.listening)[:MAX_PEERS])
+            del self._lookups[info_hash]
+        if not lookup.found and not lookup.nodes:
+            return None
+        return tuple(sorted(lookup.found - self._live.listening)[:MAX_PEERS])

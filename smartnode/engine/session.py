@@ -6,7 +6,7 @@ Everything runs on one asyncio loop. What is held and wanted is read from a book
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -96,7 +96,7 @@ class Engine:
             async with asyncio.timeout(STOP_WITHIN_S):
                 await self._errands.done()
                 self._live.session.pause()
-                saved = await self._save([t for t in self._torrents.values() if t.unsaved or t.need_save])
+                saved = await self._save(self._torrents.values(), self._keeper.save_counters)
         if saved:
             await asyncio.to_thread(self._store.mark_clean)
         await self._live.close()
@@ -105,7 +105,7 @@ class Engine:
 
     async def save(self) -> None:
         """Write the resume file of every torrent that holds or wants something else than its file says."""
-        await self._save([torrent for torrent in self._torrents.values() if torrent.unsaved])
+        await self._save([t for t in self._torrents.values() if t.unsaved], self._keeper.save)
 
     @property
     def listen_port(self) -> int:
@@ -218,7 +218,7 @@ class Engine:
             if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
                 self._torrents.pop(torrent.info_hash, None)
 
-    async def _save(self, torrents: list[Torrent]) -> bool:
+    async def _save(self, torrents: Iterable[Torrent], save: Callable[[Torrent], Awaitable[object]]) -> bool:
         """Save *torrents*, a few at once; say whether all were saved. A failure is the torrent's, not the others'."""
         gate = asyncio.Semaphore(SAVES_AT_ONCE)
 
@@ -227,7 +227,7 @@ class Engine:
                 if torrent.handle is None:
                     return False
                 try:
-                    await self._keeper.save(torrent)
+                    await save(torrent)
                 except SmartnodeError as error:
                     log.warning("engine.not_saved", info_hash=torrent.info_hash, reason=str(error))
                     return False

@@ -115,9 +115,11 @@ def _manners(settings: EngineSettings) -> dict[str, Any]:
         "apply_ip_filter_to_trackers": True,
         "announce_to_all_trackers": False,
         "announce_to_all_tiers": True,
+        # The session's end waits for trackers and for uTP sockets that say goodbye: not for long.
         "stop_tracker_timeout": 1,
-        # Peers come back soon after an eviction dropped them (defaults: 60 s, 15 s, 3 failures).
-        "min_reconnect_time": 10,
+        "utp_fin_resends": 1,
+        # Peers come back soon after an eviction dropped them (libtorrent: 60 s, 15 s, 3 failures).
+        "min_reconnect_time": 3,
         "peer_connect_timeout": 7,
         "max_failcount": 20,
         "rate_limit_ip_overhead": True,

@@ -29,7 +29,6 @@ class Torrent:
         "key",
         "lock",
         "metainfo",
-        "need_save",
         "peers",
         "saved_have",
         "saved_wanted",
@@ -53,7 +52,7 @@ class Torrent:
         self.peers = self.uploaded = self.downloaded = 0
         self.failure: str | None = None
         self.failed_at = 0.0
-        self.need_save = self.stuck = self.unmovable = False
+        self.stuck = self.unmovable = False
 
     @property
     def info_hash(self) -> InfoHash:
@@ -76,7 +75,7 @@ class Torrent:
             self.have = progress.have
         self.peers = progress.peers
         self.uploaded, self.downloaded = progress.uploaded, progress.downloaded
-        self.need_save, self.stuck = progress.need_save, progress.stuck
+        self.stuck = progress.stuck
 
     def holding(self) -> Holding:
         """Return the record as a value."""
