@@ -38,6 +38,7 @@ from smartnode.swarm.observer import Observer
 JITTER = 0.1
 WATCH_EVERY = timedelta(seconds=2)
 SAVE_EVERY = timedelta(seconds=30)
+ASK_AGAIN = timedelta(seconds=5)
 STOP_DEADLINE_S = 9.0
 
 log = structlog.get_logger(__name__)
@@ -55,6 +56,7 @@ class Node:
         self._errands: set[asyncio.Task[None]] = set()
         self._outcome: Outcome | None = None
         self._slice = 0
+        self._refused = 0
         self._failure: str | None = None
 
     async def start(self) -> None:
@@ -177,10 +179,21 @@ class Node:
             )
         except CatalogueError as error:
             log.warning("catalogue.refused", reason=str(error))
+            self._ask_again_soon()
             return
+        if self._catalogue.degraded():
+            self._ask_again_soon()
+        else:
+            self._refused = 0
         if before is None:
             self.wake()
         log.info("catalogue.read", items=after.good, with_torrent=after.with_torrent, rejected=after.rejected_total)
+
+    def _ask_again_soon(self) -> None:
+        """A source that failed is asked again after 5 s, then 10 s, ... at most after the usual time."""
+        wait = min(self._settings.catalogue.refresh, ASK_AGAIN * 2 ** min(self._refused, 20))
+        self._refused += 1
+        self._scheduler.modify_job("refresh", next_run_time=datetime.now(UTC) + wait)
 
     async def _save(self) -> None:
         try:

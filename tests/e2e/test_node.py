@@ -156,3 +156,17 @@ def test_nodes_fill_each_other_without_the_origin(site: Any, node: Any, wait: An
     assert holder["smartnode"]
     assert holder["pieces"] == 16
     assert holder["witness"] in {"wire_probe", "peer_info"}
+
+
+def test_a_late_catalogue_is_asked_for_again(site: Any, node: Any, wait: Any) -> None:
+    """A node that starts before its catalogue is there does not wait for the next poll an hour later."""
+    site.publish({"a.bin": 4 * MIB}, piece_length=MIB)
+    catalogue, aside = site.folder / "catalogue.parquet", site.folder / "aside"
+    catalogue.rename(aside)
+    one = node(50)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    wait("the reason", lambda: any(r.startswith("catalogue: ") for r in one.status()["degraded"]))
+    aside.rename(catalogue)
+    wait("the item", lambda: len(one.held("a.bin")) == 4)
+    wait("the reason to go", lambda: not one.status()["degraded"])
