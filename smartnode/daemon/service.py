@@ -11,6 +11,7 @@ from smartnode.config.paths import paths_of
 from smartnode.config.reload import changed
 from smartnode.config.settings import Settings
 from smartnode.daemon.logging import configure
+from smartnode.daemon.modesty import be_modest
 from smartnode.daemon.node import Node
 from smartnode.daemon.notify import notify
 from smartnode.errors import CatalogueError, ConfigError
@@ -25,6 +26,7 @@ async def serve(config: Path | None) -> None:
     settings.require_catalogue()
     require_unsigned(settings)
     configure()
+    be_modest()
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
