@@ -35,7 +35,7 @@ from smartnode.engine.web_seeds import trackers_for, web_seeds_for
 from smartnode.errors import EngineError, SmartnodeError
 from smartnode.metainfo.read import LIMITS, Metainfo
 
-STOP_WITHIN_S = 8.0
+STOP_WITHIN_S = 6.0  # for saving; the session's own end takes a second or two more
 SAVES_AT_ONCE = 16
 
 log = structlog.get_logger(__name__)
@@ -183,7 +183,7 @@ class Engine:
         """Ask the DHT (BEP 5) for peers; None when it is off or did not answer in time: unknown, not none."""
         torrent = self._torrents.get(info_hash)
         private = torrent is not None and torrent.metainfo.private
-        return await self._lookups.find(info_hash) if self._settings.dht and not private else None
+        return await self._lookups.find(info_hash) if self._pulse.dht_nodes and not private else None
 
     async def introduce(self, info_hash: InfoHash, addresses: Iterable[Address]) -> None:
         """Tell a held torrent of peers that were seen elsewhere; an address that libtorrent refuses is left out."""

@@ -35,6 +35,9 @@ QUIET = {
     "close_redundant_connections": False,
     "allow_multiple_connections_per_ip": True,
     "ssrf_mitigation": False,
+    # uTP is accepted and not dialled: its sockets take seconds to say goodbye.
+    "enable_outgoing_utp": False,
+    "utp_fin_resends": 0,
     "alert_mask": int(lt.alert_category.error | lt.alert_category.status),
 }
 
@@ -98,7 +101,7 @@ def make_sample(tmp_path: Path) -> Callable[..., Sample]:
 
 @pytest.fixture
 async def engines(tmp_path: Path, node: ModuleType) -> AsyncIterator[Callable[..., Awaitable[Engine]]]:
-    """Start engines that are stopped at the end of the test: ``await engines(1)`` runs on 127.0.60.1."""
+    """Give a starter whose engines are stopped at the end of the test; number 1 runs on 127.0.60.1."""
     started: list[Engine] = []
 
     async def start(number: int, *, folder: Path | None = None, **changes: object) -> Engine:
@@ -109,8 +112,7 @@ async def engines(tmp_path: Path, node: ModuleType) -> AsyncIterator[Callable[..
         return engine
 
     yield start
-    for engine in reversed(started):
-        await engine.stop()
+    await asyncio.gather(*(engine.stop() for engine in started))
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ def until() -> Callable[..., Awaitable[None]]:
 
     async def wait(claim: Callable[[], bool], *, within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
-            while not claim():
+            while not claim():  # noqa: ASYNC110 -- the engine's holdings are read, they signal nothing
                 await asyncio.sleep(0.02)
 
     return wait
@@ -183,8 +185,8 @@ def client() -> Iterator[Callable[..., Client]]:
 def seeder(client: Callable[..., Client]) -> Callable[[Sample], Client]:
     """Seed a dataset from its own files with a plain client."""
 
-    def start(sample: Sample, **settings: object) -> Client:
-        one = client(1, **settings)
+    def start(sample: Sample, *, number: int = 1, **settings: object) -> Client:
+        one = client(number, **settings)
         handle = one.add(sample, sample.root)
         deadline = time.monotonic() + 20
         while not handle.status().is_seeding and time.monotonic() < deadline:

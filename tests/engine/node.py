@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, ItemKey, client_of, node_id
@@ -101,17 +102,17 @@ def engine_at(host: str, folder: Path, folders: Folders | None = None, **changes
 
 def say(**values: object) -> None:
     """Print one step."""
-    print(json.dumps(values), flush=True)
+    print(json.dumps(values), flush=True)  # noqa: T201 -- the parent reads these lines
 
 
-async def live(request: dict[str, object]) -> None:
+async def live(request: dict[str, Any], torrent: bytes) -> None:
     """Do what the request asks; a request without a moment of death ends in a clean stop."""
     folder = Path(str(request["folder"]))
     at = request.get("die_at_punch")
     folders = Folders(folder / "data")
     if at is not None:
         folders = DyingFolders(folder / "data", at=int(str(at)), after=bool(request["after"]))
-    metainfo = read_metainfo(Path(str(request["torrent"])).read_bytes())
+    metainfo = read_metainfo(torrent)
     count = metainfo.layout.num_pieces
     item = Item(key=ItemKey(collection="c", id="x"), torrent=None)
     engine = engine_at(str(request["host"]), folder, folders, download_limit=int(str(request.get("limit", 0))))
@@ -141,4 +142,5 @@ async def live(request: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(live(json.loads(Path(sys.argv[1]).read_text())))
+    asked = json.loads(Path(sys.argv[1]).read_text())
+    asyncio.run(live(asked, Path(asked["torrent"]).read_bytes()))

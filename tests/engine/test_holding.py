@@ -1,16 +1,20 @@
 """Fetching, holding, serving."""
 
-import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from smartnode.domain.pieces import Bitfield
+import libtorrent as lt
+
+from smartnode.domain.catalogue import Item
+from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.swarm import Address, Witness
 
 
 async def test_exactly_the_wanted_pieces_are_fetched_from_a_web_seed_and_a_peer(
-    engines, make_sample, seeder, serve, until, tmp_path
-):
+    engines: Any, make_sample: Any, seeder: Any, serve: Any, until: Any, tmp_path: Path
+) -> None:
     """Only wanted pieces are requested, from both sources, and the allocated bytes are the held bytes."""
     sample = make_sample(web_seeds=(), files={"x.bin": 64 << 18})
     address = serve(sample.root)
@@ -29,14 +33,14 @@ async def test_exactly_the_wanted_pieces_are_fetched_from_a_web_seed_and_a_peer(
     assert holding.held_bytes == sample.metainfo.layout.bytes_in(wanted)
     held = tmp_path / "node1" / "data" / ".partial" / "c" / f"x~{info_hash[:8]}" / "x.bin"
     await engine.save()
-    assert os.stat(held).st_blocks * 512 == holding.held_bytes
+    assert 0 <= held.stat().st_blocks * 512 - holding.held_bytes < 1 << 16
     original = (sample.root / "x.bin").read_bytes()
     found = held.read_bytes()
     for piece in wanted.indices():
         assert found[piece << 18 : (piece + 1) << 18] == original[piece << 18 : (piece + 1) << 18]
 
 
-async def test_a_web_seed_alone_is_enough(engines, make_sample, serve, until):
+async def test_a_web_seed_alone_is_enough(engines: Any, make_sample: Any, serve: Any, until: Any) -> None:
     """A dataset that only its mirror has is fetched from there."""
     sample = make_sample(files={"x.bin": 5 * (1 << 18) + 9})
     engine = await engines(1)
@@ -46,18 +50,20 @@ async def test_a_web_seed_alone_is_enough(engines, make_sample, serve, until):
     await until(lambda: engine.holdings()[info_hash].have.count() == sample.count)
 
 
-async def test_a_folder_torrent_comes_from_the_folder_above_it(engines, make_sample, serve, until):
+async def test_a_folder_torrent_comes_from_the_folder_above_it(
+    engines: Any, make_sample: Any, serve: Any, until: Any
+) -> None:
     """BEP 19: the web seed of a folder torrent is the address of the folder's parent."""
     sample = make_sample(files={"d/a é.bin": 300_000, "d/sub/b.bin": 500_000})
     engine = await engines(1)
-    await engine.want(
-        _with_mirror(sample.item, serve(sample.root)), sample.metainfo, Bitfield.full(sample.count)
-    )
+    await engine.want(_with_mirror(sample.item, serve(sample.root)), sample.metainfo, Bitfield.full(sample.count))
     info_hash = sample.metainfo.info_hash
     await until(lambda: engine.holdings()[info_hash].have.count() == sample.count)
 
 
-async def test_a_whole_item_moves_to_where_people_open_it(engines, make_sample, seeder, until, tmp_path):
+async def test_a_whole_item_moves_to_where_people_open_it(
+    engines: Any, make_sample: Any, seeder: Any, until: Any, tmp_path: Path
+) -> None:
     """A single file and a folder torrent lie in the place of whole items once complete, and nowhere else."""
     for number, files in enumerate(({"x.bin": 700_000}, {"d/a.bin": 300_000, "d/b.bin": 300_001})):
         sample = make_sample(files=files, name=f"src{number}")
@@ -78,7 +84,9 @@ async def test_a_whole_item_moves_to_where_people_open_it(engines, make_sample, 
         assert again.holdings()[info_hash].have.count() == sample.count
 
 
-async def test_connected_peers_show_their_pieces_and_who_they_are(engines, make_sample, client, until, tmp_path):
+async def test_connected_peers_show_their_pieces_and_who_they_are(
+    engines: Any, make_sample: Any, client: Any, until: Any
+) -> None:
     """Two partial smartnodes stay connected and see each other's bitfields; a foreign client is no smartnode."""
     sample = make_sample()
     stranger = client(2)
@@ -105,8 +113,10 @@ async def test_connected_peers_show_their_pieces_and_who_they_are(engines, make_
     assert not any(h.smartnode for h in (*seen.values(), *back.values()) if h.address.host == stranger.host)
 
 
-async def test_new_wants_and_taken_back_ones_keep_what_is_held(engines, make_sample, seeder, until):
-    """remap changes the target only: pieces held stay held and served."""
+async def test_new_wants_and_taken_back_ones_keep_what_is_held(
+    engines: Any, make_sample: Any, seeder: Any, until: Any
+) -> None:
+    """Remap changes the target only: pieces held stay held and served."""
     sample = make_sample()
     engine, peer = await engines(1), seeder(sample)
     info_hash = sample.metainfo.info_hash
@@ -120,8 +130,10 @@ async def test_new_wants_and_taken_back_ones_keep_what_is_held(engines, make_sam
     await until(lambda: engine.holdings()[info_hash].have == sample.pieces(1, 2, 3, 4, 9))
 
 
-async def test_the_upload_limit_binds_on_loopback(engines, make_sample, client, until, tmp_path):
-    """libtorrent spares local peers by default; ours do not escape the volunteer's limit."""
+async def test_the_upload_limit_binds_on_loopback(
+    engines: Any, make_sample: Any, client: Any, until: Any, tmp_path: Path
+) -> None:
+    """Libtorrent spares local peers by default; ours do not escape the volunteer's limit."""
     sample = make_sample(files={"x.bin": 6 << 20})
     engine = await engines(1, upload_limit=1 << 20)
     info_hash = sample.metainfo.info_hash
@@ -130,29 +142,21 @@ async def test_the_upload_limit_binds_on_loopback(engines, make_sample, client, 
     (whole / "x.bin").write_bytes((sample.root / "x.bin").read_bytes())
     await engine.want(sample.item, sample.metainfo, Bitfield.full(sample.count))
     await until(lambda: engine.holdings()[info_hash].have.count() == sample.count)
-    leech = client(3)
-    handle = leech.add(sample, tmp_path / "leech")
+    handle = client(3).add(sample, tmp_path / "leech")
+    began = time.monotonic()
     handle.connect_peer(("127.0.60.1", engine.listen_port))
-    await until(lambda: handle.status().num_pieces >= 4)
-    rates = [handle.status().download_payload_rate]
-
-    def faster() -> bool:
-        rates.append(handle.status().download_payload_rate)
-        return handle.status().is_seeding
-
-    engine.set_limits(upload=0, download=0)
-    before = max(rates)
-    await until(faster)
-    assert before < 1.6 * (1 << 20)
+    await until(lambda: handle.status().num_pieces >= 8)
+    # 2 MiB at 1 MiB/s; without the limit it is a fraction of a second, and a busy host only makes it longer.
+    assert time.monotonic() - began > 1.2
+    engine.set_limits(upload=Bytes(0), download=Bytes(0))
+    await until(lambda: handle.status().is_seeding)
 
 
-def _with_mirror(item, url):
-    return type(item)(key=item.key, torrent=None, web_seeds=(url,))
+def _with_mirror(item: Item, url: str) -> Item:
+    return Item(key=item.key, torrent=None, web_seeds=(url,))
 
 
-def _everyone():
-    import libtorrent as lt  # noqa: PLC0415 -- only here
-
+def _everyone() -> lt.ip_filter:
     classes = lt.ip_filter()
     classes.add_rule("0.0.0.0", "255.255.255.255", 1 << int(lt.session.global_peer_class_id))
     return classes
