@@ -17,7 +17,7 @@ from smartnode.domain.decision import Decision
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.plan import Plan, PlanEntry
-from smartnode.errors import EngineError, MetainfoError
+from smartnode.errors import SmartnodeError
 from smartnode.planning.difference import Difference
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,7 @@ class Apply:
         entry = next(e for e in plan.evict if e.info_hash == info_hash and e.permitted)
         try:
             freed = await self._engine.evict(info_hash, pieces)
-        except EngineError as error:
+        except SmartnodeError as error:
             tally.failed += 1
             tally.note(entry, action="evict", segments=len(entry.segments), size=0, outcome=f"failed: {error}")
             return
@@ -125,7 +125,7 @@ class Apply:
     async def _remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
         try:
             await self._engine.remap(info_hash, wanted)
-        except EngineError as error:
+        except SmartnodeError as error:
             log.warning("item.remap_failed", info_hash=info_hash, reason=str(error))
 
     async def _fetch(self, plan: Plan, todo: Difference, item: Item, wanted: Bitfield, tally: _Tally) -> None:
@@ -137,7 +137,7 @@ class Apply:
         try:
             metainfo = await self._catalogue.metainfo(item)
             await self._engine.want(item, metainfo, wanted)
-        except (MetainfoError, EngineError) as error:
+        except SmartnodeError as error:
             self._backoff.failed(torrent.info_hash, str(error), tally.at)
             tally.failed += 1
             tally.note(entry, action="fetch", segments=len(started), size=size, outcome=f"failed: {error}")

@@ -98,6 +98,10 @@ class DiskRoom(Protocol):
         """
         ...
 
+    async def glance(self, in_flight: Bytes) -> Room:
+        """Return the free room of now with the blocks of the last measurement; cheap, as often as one likes."""
+        ...
+
 
 class LedgerRoom(Protocol):
     """What outlives a cycle."""

@@ -223,11 +223,11 @@ class Cycle:
         return []
 
 
-async def measure(rooms: Rooms) -> tuple[Room | None, list[str]]:
-    """Measure the disk with all that is in flight; (None, why) when it cannot be measured."""
+async def measure(rooms: Rooms, *, walk: bool = True) -> tuple[Room | None, list[str]]:
+    """Measure the disk with all that is in flight, walking the folders or not; (None, why) when it cannot be done."""
     in_flight = Bytes(sum(h.in_flight_bytes for h in rooms.engine.holdings().values()))
     try:
-        return await rooms.disk.measure(in_flight), []
+        return await (rooms.disk.measure if walk else rooms.disk.glance)(in_flight), []
     except DiskError as error:
         return None, [f"disk: {error}"]
 

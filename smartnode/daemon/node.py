@@ -167,7 +167,7 @@ class Node:
             except Exception:
                 self._failure = "cycle: an internal error, see the log; please report it"
                 log.exception("cycle.failed")
-            await self._publish()
+            await self._publish(walk=True)
 
     async def refresh(self) -> None:
         """Ask the catalogue's source again; the next slice of a large catalogue comes into view."""
@@ -206,10 +206,10 @@ class Node:
         if room is not None:
             self._watchman.saw(room, datetime.now(UTC))
 
-    async def _publish(self) -> Room | None:
-        """Publish what the rooms say now; returns the measured room."""
+    async def _publish(self, *, walk: bool = False) -> Room | None:
+        """Publish what the rooms say now; returns the measured room. *walk*: count all blocks again."""
         now = datetime.now(UTC)
-        room, why = await measure(self._rooms)
+        room, why = await measure(self._rooms, walk=walk)
         outcome = self._outcome
         reasons = [*why, *(outcome.degraded if outcome else self._catalogue.degraded())]
         if self._failure is not None:

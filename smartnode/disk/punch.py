@@ -1,7 +1,7 @@
 """Holes are punched inside the data root only, into regular files that no symlink leads to; the file keeps its size.
 
 fallocate(2) with KEEP_SIZE | PUNCH_HOLE through ctypes: Python offers no call for it. Only whole file-system blocks
-come back.
+come back; the rest of a run is zeroed.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ from smartnode.errors import DiskError
 
 FALLOC_FL_KEEP_SIZE = 0x01
 FALLOC_FL_PUNCH_HOLE = 0x02
+_OFFSET_MAX = (1 << 63) - 1
 _UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS})
 _CURE = "put storage.path on a file system with sparse files and hole punching (ext4, XFS, Btrfs, tmpfs)"
 
@@ -42,7 +43,7 @@ def punch(root: Path, path: Path, runs: Sequence[tuple[int, int]]) -> None:
 def _merged(runs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for offset, length in sorted(runs):
-        if offset < 0 or length <= 0:
+        if offset < 0 or length <= 0 or offset + length > _OFFSET_MAX:
             message = f"not a byte run: {offset}, {length}"
             raise DiskError(message)
         if merged and offset <= sum(merged[-1]):
@@ -62,8 +63,14 @@ def _open_inside(root: Path, path: Path) -> int:
     except OSError as error:
         message = f"{path} cannot be opened ({error.strerror})"
         raise DiskError(message, cure="check the permissions of storage.path") from error
-    real = Path(f"/proc/self/fd/{descriptor}").readlink()
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode) or not real.is_relative_to(root.resolve()):
+    try:
+        real = Path(f"/proc/self/fd/{descriptor}").readlink()
+        ours = stat.S_ISREG(os.fstat(descriptor).st_mode) and real.is_relative_to(root.resolve())
+    except OSError as error:
+        os.close(descriptor)
+        message = f"where {path} really lies cannot be seen ({error.strerror})"
+        raise DiskError(message, cure="mount /proc") from error
+    if not ours:
         os.close(descriptor)
         message = f"{path} is not a regular file inside {root}"
         raise DiskError(message, cure="remove links from storage.path")

@@ -4,6 +4,7 @@ The sentinel holds a random id; the state remembers which id it belongs to. Both
 """
 
 import os
+import re
 import secrets
 from pathlib import Path
 
@@ -12,18 +13,25 @@ from smartnode.errors import DiskError
 SENTINEL = ".smartnode-root"
 KNOWN_ROOT = "data-root"
 _ID_BYTES = 16
+_ID = re.compile(rb"[0-9a-f]{32}")
 _READ_MAX = 200
 
 
 def claim(root: Path, state: Path) -> None:
     """Write the sentinel of a root that the state does not know yet, or check the one that it knows."""
-    known = _read(state / KNOWN_ROOT)
-    if known is None:
-        found = _read(root / SENTINEL) or secrets.token_hex(_ID_BYTES)
-        write_durably(root / SENTINEL, found + "\n")
-        write_durably(state / KNOWN_ROOT, found + "\n")
+    if knows_root(state):
+        check(root, state)
         return
-    check(root, state)
+    found = _read(root / SENTINEL)
+    if found is None:
+        found = secrets.token_hex(_ID_BYTES)
+        write_durably(root / SENTINEL, found + "\n")
+    write_durably(state / KNOWN_ROOT, found + "\n")
+
+
+def knows_root(state: Path) -> bool:
+    """The state belongs to a data root already."""
+    return _read(state / KNOWN_ROOT) is not None
 
 
 def check(root: Path, state: Path) -> None:
@@ -60,10 +68,19 @@ def write_durably(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> str | None:
+    """Return the id in *path*, None when the file does not exist; DiskError when it holds none: it is damaged."""
     try:
-        return path.read_text(encoding="utf-8")[:_READ_MAX].strip() or None
+        with path.open("rb") as file:
+            raw = file.read(_READ_MAX)
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"{path} cannot be read ({error})"
+    except OSError as error:
+        message = f"{path} cannot be read ({error.strerror})"
         raise DiskError(message, cure="check its permissions") from error
+    found = _ID.fullmatch(raw.strip())
+    if found is None:
+        message = f"{path} is damaged, it holds no id"
+        raise DiskError(
+            message, cure="check the disk; an intact copy of the id stands in the data root and in the state"
+        )
+    return found[0].decode()
