@@ -29,7 +29,7 @@ from smartnode.errors import ConfigError, ExitCode, SmartnodeError
 NODES_MIN, NODES_MAX = 4, 20
 CALM_CYCLES = 2
 COVERED_WITHIN_S = 60.0
-CALM_WITHIN_S = 15.0  # once everything is covered; extra copies are welcome, not waited for
+CALM_WITHIN_S = 10.0  # once everything is covered; extra copies are welcome, not waited for
 _ORIGIN_HOST, _MEETING_HOST, _CLIENT_HOST = "127.0.100.1", "127.0.101.1", "127.0.102.1"
 _POLL_S = 0.3
 
