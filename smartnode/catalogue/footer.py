@@ -85,7 +85,9 @@ def check_rows(connection: Any, name: str, size: int) -> int:
     return int(rows)
 
 
-def check_chunks(connection: Any, name: str, rows: int, read: Sequence[str]) -> None:
+def check_chunks(
+    connection: Any, name: str, *, rows: int, read: Sequence[str], max_bytes: int = MAX_COLUMN_BYTES
+) -> None:
     """Refuse, by ValueError, columns to be *read* that swell beyond the limits."""
     reads = " OR ".join(f"starts_with(path_in_schema || ', ', {literal(begin + ', ')})" for begin in read)
     found = connection.execute(
@@ -100,8 +102,8 @@ def check_chunks(connection: Any, name: str, rows: int, read: Sequence[str]) -> 
         [name],
     ).fetchone()
     column_bytes, values, swell = found
-    if column_bytes > MAX_COLUMN_BYTES:
-        message = f"its columns expand to {column_bytes} bytes, over the limit of {MAX_COLUMN_BYTES}"
+    if column_bytes > max_bytes:
+        message = f"its columns expand to {column_bytes} bytes, over the limit of {max_bytes}"
         raise ValueError(message)
     if values is not None and values > MAX_VALUES_PER_ROW * max(rows, FEW_ROWS):
         message = f"one column holds {values} values for {rows} rows"

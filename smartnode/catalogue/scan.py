@@ -43,6 +43,7 @@ class Request:
     size: int
     selection: Selection
     allow_private: bool
+    max_rows: int = MAX_ROWS
 
 
 def scan(request: Request, emit: Emit) -> None:
@@ -55,7 +56,7 @@ def scan(request: Request, emit: Emit) -> None:
         relation = connection.sql(f"SELECT * FROM {table}")  # noqa: S608 - the name is quoted
         types = dict(zip(relation.columns, relation.types, strict=True))
         columns = columns_of(types)
-        check_chunks(connection, request.name, claimed, chunks_read(types))
+        check_chunks(connection, request.name, rows=claimed, read=chunks_read(types))
         selected = ", ".join(column.sql for column in columns) or "NULL"
         connection.execute(f"SELECT {selected} FROM {table}")  # noqa: S608 - quoted names, our own expressions
         _Pass(request, claimed, emit).run(_rows(connection, columns))
@@ -89,8 +90,8 @@ class _Pass:
     def run(self, rows: Iterator[dict[str, Any]]) -> None:
         """Judge every row, then say how many there were."""
         for number, raw in enumerate(rows):
-            if number >= MAX_ROWS:
-                message = f"it holds more than {MAX_ROWS} rows"
+            if number >= self._request.max_rows:  # the footer may have claimed fewer
+                message = f"it holds more than {self._request.max_rows} rows"
                 raise ValueError(message)
             self._counts["rows"] += 1
             match judge(raw, row=number, allow_private=self._request.allow_private):

@@ -77,7 +77,25 @@ def test_the_example_becomes_the_whole_item(example: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", ["id", "collection"])
 @pytest.mark.parametrize(
     "value",
-    ["", "  ", 5, True, ["x"], "a\x00b", "a\nb", "a\u202eb", "\ud800", ".", "..", ".hidden", "a/b", "/a", "a\\b", "x" * 241, "é" * 121],
+    [
+        "",
+        "  ",
+        5,
+        True,
+        ["x"],
+        "a\x00b",
+        "a\nb",
+        "a\u202eb",
+        "\ud800",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "/a",
+        "a\\b",
+        "x" * 241,
+        "é" * 121,
+    ],
 )
 def test_names_that_cannot_be_folders_are_rejected(example: dict[str, Any], name: str, value: object) -> None:
     """An id or collection that is empty, hidden, too long or could leave its folder rejects the row, by name."""
@@ -225,7 +243,9 @@ def test_trackers_are_hints(example: dict[str, Any]) -> None:
     torrent = accepted(changed(example, "assets|torrent|torrent:trackers", mixed)).torrent
     assert torrent is not None
     assert torrent.trackers == ("udp://t.example:1/a",)
-    row = changed(changed(example, "assets|torrent|torrent:trackers", ABSENT), "torrent:trackers", ["udp://p.example:1"])
+    row = changed(
+        changed(example, "assets|torrent|torrent:trackers", ABSENT), "torrent:trackers", ["udp://p.example:1"]
+    )
     torrent = accepted(row).torrent
     assert torrent is not None
     assert torrent.trackers == ("udp://p.example:1",)
@@ -238,7 +258,7 @@ def test_unreadable_assets_reject_the_row(example: dict[str, Any], assets: objec
 
 
 def test_advice_never_costs_a_dataset(example: dict[str, Any]) -> None:
-    """Priority and target replicas are moved into range or ignored; bbox, version, DOI and deprecated may be anything."""
+    """Priority and target replicas are moved into range or ignored; the rest may be anything."""
     row = example | {"torrent:priority": 10**9, "torrent:target_replicas": "many", "bbox": "x", "version": 2}
     row |= {"sci:doi": ["x"], "deprecated": "maybe", "title": "a\x1b[31mb"}
     item = accepted(row)
@@ -263,7 +283,10 @@ def test_no_value_anywhere_makes_the_laws_raise(data: st.DataObject) -> None:
         "collection": "c",
         "torrent:info_hash": V1,
         "torrent:size": 5,
-        "assets": {"data": {"href": "https://e.example/x", "alternate": {"a": {"href": "https://f.example/"}}}, "torrent": {}},
+        "assets": {
+            "data": {"href": "https://e.example/x", "alternate": {"a": {"href": "https://f.example/"}}},
+            "torrent": {},
+        },
     }
     names = ["id", "collection", "bbox", "title", "version", "deprecated", "unpublished", "sci:doi", "assets"]
     names += ["torrent:priority", "torrent:series", "torrent:target_replicas", "assets|data", "assets|torrent"]
@@ -303,7 +326,13 @@ def test_values_have_one_reading() -> None:
     assert [truth(v) for v in (True, "True", " yes", 1, False, "false", 0, None, 1.0, [1])] == [True] * 4 + [False] * 6
     assert (hint(3, low=0, high=2), hint(-3, low=0, high=2), hint(None, low=0, high=2)) == (2, 0, None)
     assert (whole(3), whole(3.0)) == (3, 3)
-    assert (label(" a "), label(""), label(1 << 60), label(True), label("x" * 600)) == ("a", None, None, None, "x" * 512)
+    assert (label(" a "), label(""), label(1 << 60), label(True), label("x" * 600)) == (
+        "a",
+        None,
+        None,
+        None,
+        "x" * 512,
+    )
     assert hash_v1(V1.upper()) == V1
     assert moment(None) is None
     for bad in (True, 1.5, 10**30, "x", []):
