@@ -21,8 +21,7 @@ import structlog
 
 from smartnode.catalogue.footer import CURE, check_ends
 from smartnode.catalogue.row import judge
-from smartnode.catalogue.scan import MAX_LINE_BYTES, MAX_REJECTIONS
-from smartnode.catalogue.selection import Selection
+from smartnode.catalogue.selection import MAX_LINE_BYTES, MAX_REJECTIONS, Selection
 from smartnode.domain.catalogue import Item, Rejection
 from smartnode.errors import CatalogueError
 

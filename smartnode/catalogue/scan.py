@@ -17,11 +17,9 @@ import duckdb
 from smartnode.catalogue.columns import JSON_MAX, Column, Decode, chunks_read, columns_of, literal
 from smartnode.catalogue.footer import MAX_ROWS, check_chunks, check_rows
 from smartnode.catalogue.row import TORRENT_FIELDS, judge
-from smartnode.catalogue.selection import Picker, Selection
+from smartnode.catalogue.selection import MAX_REJECTIONS, Picker, Selection
 from smartnode.domain.catalogue import Item, Rejection
 
-MAX_REJECTIONS = 1000
-MAX_LINE_BYTES = 1 << 20
 _BATCH = 512
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 1,

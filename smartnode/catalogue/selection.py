@@ -12,6 +12,8 @@ from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 
 DEFAULT_CAP = 20_000
+MAX_REJECTIONS = 1000  # listed; all are counted
+MAX_LINE_BYTES = 1 << 20  # of one row on its way home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
