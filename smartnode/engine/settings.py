@@ -144,7 +144,7 @@ def _discovery(settings: EngineSettings) -> dict[str, Any]:
             "dht_enforce_node_id": False,
             "dht_ignore_dark_internet": False,
             # A small DHT asks each node often: by default 5 packets a second get a neighbour blocked for minutes, and
-            # answers beyond 8 kB/s are dropped (demo of five nodes: 10 of 10 against 5 of 8 before).
+            # answers beyond 8 kB/s are dropped.
             "dht_block_ratelimit": 1_000,
             "dht_upload_rate_limit": 64_000,
         }
