@@ -14,8 +14,8 @@ def changed(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, .
     waiting: list[str] = []
     for section in type(old).model_fields:
         before, after = getattr(old, section), getattr(new, section)
-        for key in type(before).model_fields:
+        for key, field in type(before).model_fields.items():
             if getattr(before, key) != getattr(after, key):
-                name = f"{section}.{key.rstrip('_')}"
+                name = f"{section}.{field.alias or key}"
                 (applied if name in AT_RUN_TIME or section in SECTIONS_AT_RUN_TIME else waiting).append(name)
     return tuple(sorted(applied)), tuple(sorted(waiting))

@@ -9,8 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from smartnode.config.units import duration, rate, size
 from smartnode.domain.pieces import Bytes
@@ -20,24 +19,34 @@ Size = Annotated[Bytes, BeforeValidator(size)]
 Rate = Annotated[Bytes, BeforeValidator(rate)]
 Duration = Annotated[timedelta, BeforeValidator(duration)]
 
+
+def _plain(text: str) -> str:
+    if not text.isprintable():
+        message = f"{text!r} holds a character that cannot be shown"
+        raise ValueError(message)
+    return text
+
+
+Plain = Annotated[str, AfterValidator(_plain)]
+
 _NETWORK_ID = re.compile(r"[a-z0-9-]{1,32}")
 _PORT_MAX = 65535
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Node(_Section):
     """Who runs it."""
 
-    name: str = Field(default_factory=socket.gethostname, min_length=1, max_length=64, description="shown in status")
+    name: Plain = Field(default_factory=socket.gethostname, min_length=1, max_length=64, description="shown in status")
 
 
 class CatalogueKeys(_Section):
     """Where the catalogue comes from."""
 
-    urls: tuple[str, ...] = Field(
+    urls: tuple[Plain, ...] = Field(
         default=(), description="plain paths, file: or http(s) addresses; the first that answers"
     )
     refresh: Duration = Field(default=timedelta(hours=1), description="time between polls")
@@ -55,8 +64,10 @@ class Storage(_Section):
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         if path is not None and not path.is_absolute():
-            message = f"{path} is relative, use an absolute path"
+            message = f"{str(path)!r} is relative, use an absolute path"
             raise ValueError(message)
+        if path is not None:
+            _plain(str(path))
         return path
 
 
@@ -147,12 +158,8 @@ class CycleKeys(_Section):
     t_urg: Duration = Field(default=timedelta(hours=2), description="no holder online for this long: urgent")
 
 
-class Settings(BaseSettings):
-    """The whole configuration; the environment (SMARTNODE_SECTION__KEY) wins over the file."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="SMARTNODE_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
-    )
+class Settings(_Section):
+    """The whole configuration."""
 
     node: Node = Field(default_factory=Node)
     catalogue: CatalogueKeys = Field(default_factory=CatalogueKeys)
@@ -161,18 +168,6 @@ class Settings(BaseSettings):
     network: Network = Field(default_factory=Network)
     api: Api = Field(default_factory=Api)
     cycle: CycleKeys = Field(default_factory=CycleKeys)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 -- pydantic-settings fixes the signature
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- as above
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then what the file says (passed to the constructor); nothing else is read."""
-        return env_settings, init_settings
 
     def require_catalogue(self) -> Self:
         """Return self; ConfigError when no catalogue is named."""

@@ -86,10 +86,11 @@ class Node:
         await self._engine.start()
         leave.push_async_callback(self._engine.stop)
         await self._catalogue.load(held=frozenset(self._engine.holdings()), slice_number=0)
+        self._observer = Observer(self._engine, eyes_of(settings, node_id))
         rooms = Rooms(
             catalogue=self._catalogue,
             engine=self._engine,
-            swarm=Observer(self._engine, eyes_of(settings, node_id)),
+            swarm=self._observer,
             disk=self._disk,
             ledger=self._ledger,
         )
@@ -238,6 +239,7 @@ class Node:
         )
         self._cycle.policy = policy_of(settings)
         self._cycle.probes = settings.cycle.probes
+        self._observer.memory = settings.cycle.t_mem
         for name, every in (("refresh", settings.catalogue.refresh), ("cycle", settings.cycle.interval)):
             seconds = every.total_seconds()
             self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds, jitter=seconds * JITTER)

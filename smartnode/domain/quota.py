@@ -32,14 +32,21 @@ class Room:
 
     @property
     def reserve(self) -> Bytes:
-        """Bytes of the quota that pieces never use."""
+        """Bytes of the quota meant for state and file-system overhead."""
         return reserve_of(self.quota)
+
+    @property
+    def set_aside(self) -> Bytes:
+        """Bytes of the quota that pieces never use: the reserve, or what state takes already and a quarter of the
+        reserve for what it will take until the next measurement.
+        """
+        return Bytes(max(self.reserve, self.overhead + self.reserve // 4))
 
     @property
     def free(self) -> Bytes:
         """Bytes of the quota that new pieces may still be promised; 0 when over."""
-        overhead = max(self.reserve, self.overhead)
-        return Bytes(max(0, self.quota - overhead - (self.allocated - self.overhead) - self.in_flight))
+        payload = self.allocated - self.overhead
+        return Bytes(max(0, self.quota - self.set_aside - payload - self.in_flight))
 
     @property
     def disk_room(self) -> Bytes:

@@ -1,5 +1,6 @@
-"""The ledger's tables, by version: a newer database is never touched, an older one is brought up in one
-transaction.
+"""The ledger's tables, by version: a newer database is never touched, an older one is brought up in one transaction.
+
+No index but the keys: 5,000 decisions are read whole in milliseconds, and the state counts against the quota.
 """
 
 import sqlite3
@@ -44,7 +45,6 @@ _CREATE = (
         because TEXT NOT NULL,
         outcome TEXT NOT NULL
     )""",
-    "CREATE INDEX decisions_by_torrent ON decisions (info_hash, number)",
 )
 
 
@@ -57,12 +57,8 @@ def version_of(database: sqlite3.Connection) -> int:
     return found
 
 
-def migrate(database: sqlite3.Connection) -> None:
-    """Bring the database to this version, all or nothing."""
-    if version_of(database) == VERSION:
-        return
-    with database:
-        database.execute("BEGIN IMMEDIATE")
-        for statement in _CREATE:
-            database.execute(statement)
-        database.execute(f"PRAGMA user_version = {VERSION}")
+def create(database: sqlite3.Connection) -> None:
+    """Make the tables; inside the caller's transaction."""
+    for statement in _CREATE:
+        database.execute(statement)
+    database.execute(f"PRAGMA user_version = {VERSION}")

@@ -49,8 +49,7 @@ def release(field: Survey, room: Room, holdings: Mapping[InfoHash, Holding]) -> 
 
 def _overcommitted(room: Room, holdings: Mapping[InfoHash, Holding]) -> int:
     """Bytes in flight that the quota or the disk cannot take."""
-    overhead = max(room.reserve, room.overhead)
-    over_quota = room.allocated - room.overhead + overhead + room.in_flight - room.quota
+    over_quota = room.allocated - room.overhead + room.set_aside + room.in_flight - room.quota
     doubt = 0
     if room.over_quota == 0 and room.below_floor == 0:
         held = sum(holding.held_bytes for holding in holdings.values())

@@ -74,6 +74,8 @@ class Observer:
         self._finder = finder
         self._eyes = eyes
         self._gate = asyncio.Semaphore(PROBES_AT_ONCE)
+        self.memory = eyes.memory
+        """How long a holder that went offline is remembered; may change while the node runs."""
 
     async def look(self, looks: Sequence[LookAt], now: datetime) -> tuple[SwarmView, ...]:
         """Look at each swarm; one view per look, in order; a swarm that taught nothing keeps its view."""
@@ -101,7 +103,7 @@ class Observer:
             seen=(*seen, *connected),
             witness=_witness(found, answered, connected),
             now=now,
-            memory=self._eyes.memory,
+            memory=self.memory,
         )
 
     async def _probe(self, address: Address, look: LookAt) -> Sighting | None:
