@@ -233,6 +233,7 @@ def fetch_from(
             "enable_lsd": False,
             "enable_upnp": False,
             "enable_natpmp": False,
+            "enable_outgoing_utp": False,  # TCP: over loopback uTP is an order of magnitude slower
             "dht_bootstrap_nodes": "",
             "webtorrent_stun_server": "",
             "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,

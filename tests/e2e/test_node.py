@@ -78,7 +78,7 @@ def test_an_unmounted_root_is_never_a_loss(site: Any, node: Any, wait: Any) -> N
     one.configure(catalogue=site.catalogue, quota=64 * MIB, pace=0.02)
     one.start()
     wait("some pieces", lambda: one.held("a.bin"))
-    (sentinel,) = (p for p in (one.folder / "data").iterdir() if p.is_file() and p.name.startswith("."))
+    sentinel = one.folder / "data" / ".smartnode-root"
     aside = one.folder / "aside"
     sentinel.rename(aside)
     wait("the reason", lambda: any(r.startswith("disk: ") for r in one.status()["degraded"]))

@@ -28,6 +28,7 @@ async def stopped(engines: Any, make_sample: Any, seeder: Any, until: Any, tmp_p
         await engine.want(sample.item, sample.metainfo, sample.pieces(*wanted))
         await engine.introduce(info_hash, [Address(host=peer.host, port=peer.port)])
         await until(lambda: engine.holdings()[info_hash].missing.count() == 0)
+        await until(lambda: engine.holdings()[info_hash].downloaded > 0)  # counters follow a second later
         peer.session.pause()
         await engine.stop()
         folder = tmp_path / "node1" / "data" / ".partial" / "c" / f"x~{info_hash[:8]}"
