@@ -11,13 +11,15 @@ from datetime import datetime
 import structlog
 
 from smartnode.cycle.backoff import Backoff
-from smartnode.cycle.needs import CatalogueRoom, EngineRoom
+from smartnode.cycle.metainfos import Metainfos
+from smartnode.cycle.needs import EngineRoom
 from smartnode.domain.catalogue import Item
 from smartnode.domain.decision import Decision
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.plan import Plan, PlanEntry
 from smartnode.errors import SmartnodeError
+from smartnode.metainfo.read import Metainfo
 from smartnode.planning.difference import Difference
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,15 @@ class Applied:
     started_bytes: int = 0
     evicted_bytes: int = 0
     failed: int = 0
+
+    def plus(self, other: "Applied") -> "Applied":
+        """Return what both did together."""
+        return Applied(
+            decisions=(*self.decisions, *other.decisions),
+            started_bytes=self.started_bytes + other.started_bytes,
+            evicted_bytes=self.evicted_bytes + other.evicted_bytes,
+            failed=self.failed + other.failed,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,10 +85,10 @@ class _Tally:
 class Apply:
     """Applies differences to the engine."""
 
-    def __init__(self, engine: EngineRoom, catalogue: CatalogueRoom, backoff: Backoff) -> None:
-        """Act on *engine*; .torrent files come from *catalogue*; failures go into *backoff*."""
+    def __init__(self, engine: EngineRoom, metainfos: Metainfos, backoff: Backoff) -> None:
+        """Act on *engine*; .torrent files come from *metainfos*; failures go into *backoff*."""
         self._engine = engine
-        self._catalogue = catalogue
+        self._metainfos = metainfos
         self._backoff = backoff
         self._refused: frozenset[tuple[str, int]] = frozenset()
 
@@ -91,13 +102,12 @@ class Apply:
         for info_hash, pieces in todo.evict.items():
             await self._evict(plan, info_hash, pieces, tally)
         self._note_refused(plan, tally)
-        starting = {s.info_hash for s in todo.started}
-        for info_hash, wanted in todo.wanted.items():
-            named = by_hash.get(info_hash)
-            if info_hash in starting and named is not None:
-                await self._fetch(plan, todo, named, wanted, tally)
-            elif info_hash not in starting:
-                await self._remap(info_hash, wanted)
+        starting = {s.info_hash for s in todo.started} & by_hash.keys()
+        for info_hash in todo.wanted.keys() - {s.info_hash for s in todo.started}:
+            await self.remap(info_hash, todo.wanted[info_hash])
+        read = await self._metainfos.read([by_hash[h] for h in todo.wanted if h in starting], now)
+        for info_hash, metainfo in read.items():
+            await self._fetch(plan, todo, by_hash[info_hash], metainfo, tally)
         return tally.close()
 
     async def _evict(self, plan: Plan, info_hash: InfoHash, pieces: Bitfield, tally: _Tally) -> None:
@@ -122,27 +132,36 @@ class Apply:
                 tally.note(entry, action="evict", segments=len(entry.segments), size=entry.bytes, outcome="refused")
         self._refused = now_refused
 
-    async def _remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
+    async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
+        """Make *wanted* the target of a torrent that the engine has; one that left meanwhile needs none."""
+        if info_hash not in self._engine.holdings():
+            return
         try:
             await self._engine.remap(info_hash, wanted)
         except SmartnodeError as error:
             log.warning("item.remap_failed", info_hash=info_hash, reason=str(error))
 
-    async def _fetch(self, plan: Plan, todo: Difference, item: Item, wanted: Bitfield, tally: _Tally) -> None:
+    async def _fetch(self, plan: Plan, todo: Difference, item: Item, metainfo: Metainfo | str, tally: _Tally) -> None:
         torrent = item.torrent
         assert torrent is not None
         started = [s for s in todo.started if s.info_hash == torrent.info_hash]
         size = sum(s.bytes for s in started)
         entry = next(e for e in plan.fetch if e.info_hash == torrent.info_hash)
-        try:
-            metainfo = await self._catalogue.metainfo(item)
-            await self._engine.want(item, metainfo, wanted)
-        except SmartnodeError as error:
-            self._backoff.failed(torrent.info_hash, str(error), tally.at)
+        reason = metainfo if isinstance(metainfo, str) else await self._want(item, metainfo, todo, tally.at)
+        if reason is not None:
             tally.failed += 1
-            tally.note(entry, action="fetch", segments=len(started), size=size, outcome=f"failed: {error}")
-            log.warning("item.fetch_failed", info_hash=torrent.info_hash, reason=str(error))
+            tally.note(entry, action="fetch", segments=len(started), size=size, outcome=f"failed: {reason}")
+            log.warning("item.fetch_failed", info_hash=torrent.info_hash, reason=reason)
             return
-        self._backoff.succeeded(torrent.info_hash)
         tally.started_bytes += size
         tally.note(entry, action="fetch", segments=len(started), size=size, outcome="started")
+
+    async def _want(self, item: Item, metainfo: Metainfo, todo: Difference, now: datetime) -> str | None:
+        """Hand one item to the engine; returns why it was refused, None when it was taken."""
+        try:
+            await self._engine.want(item, metainfo, todo.wanted[metainfo.info_hash])
+        except SmartnodeError as error:
+            self._backoff.failed(metainfo.info_hash, str(error), now)
+            return str(error)
+        self._backoff.succeeded(metainfo.info_hash)
+        return None

@@ -1,7 +1,7 @@
 """An item that fails is left alone for a while, longer each time, so that one bad item never holds up the others.
 
-The wait doubles from 1 min to 6 h; one success forgets the failures. Lives in memory: a restart tries everything
-again.
+The wait doubles from 20 min, more than one cycle, to 6 h; one success forgets the failures. Lives in memory: a restart
+tries everything again.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from smartnode.domain.identity import InfoHash
 
-FIRST_WAIT = timedelta(minutes=1)
+FIRST_WAIT = timedelta(minutes=20)
 LONGEST_WAIT = timedelta(hours=6)
 FAILURES_MAX = 10_000
 

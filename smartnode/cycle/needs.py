@@ -12,7 +12,7 @@ from typing import Protocol
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.decision import Decision
 from smartnode.domain.holding import Holding
-from smartnode.domain.identity import InfoHash
+from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
@@ -50,6 +50,16 @@ class EngineRoom(Protocol):
 
     async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
         """Make *wanted* the target of a torrent that the engine already has; pieces held stay held."""
+        ...
+
+    async def adopt(self, item: Item, metainfo: Metainfo) -> None:
+        """Take up a torrent whose files lie in its place already; what has the right hash is held, nothing is
+        fetched.
+        """
+        ...
+
+    def stand_still(self, *, still: bool) -> None:
+        """Stop all traffic and writing while the disk is not there, or go on; held pieces stay held."""
         ...
 
     async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
@@ -100,6 +110,10 @@ class DiskRoom(Protocol):
 
     async def glance(self, in_flight: Bytes) -> Room:
         """Return the free room of now with the blocks of the last measurement; cheap, as often as one likes."""
+        ...
+
+    async def holds_data(self, item_key: ItemKey, info_hash: InfoHash) -> bool:
+        """Say whether files of the item lie in one of its places."""
         ...
 
 

@@ -6,29 +6,35 @@ Looking comes before leaping: a segment is started only when its swarm was looke
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
 
+from smartnode.cycle.adoption import Adoption
 from smartnode.cycle.apply import Applied, Apply
 from smartnode.cycle.backoff import Backoff
+from smartnode.cycle.candidates import Field, read_unknown_cuts, survey
 from smartnode.cycle.looking import probe_budget, stalest
+from smartnode.cycle.metainfos import Metainfos
 from smartnode.cycle.needs import CatalogueRoom, DiskRoom, EngineRoom, LedgerRoom, Look, SwarmRoom
+from smartnode.cycle.stalls import PATIENCE, Stalls
 from smartnode.domain.catalogue import Item, Snapshot
+from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes, Layout
-from smartnode.domain.plan import Because, Plan, PlanEntry, Rule
+from smartnode.domain.plan import Plan
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
-from smartnode.errors import DiskError, LedgerError, MetainfoError
+from smartnode.errors import DiskError, LedgerError
 from smartnode.planning.difference import Difference, difference, targets
 from smartnode.planning.plan import make_plan
-from smartnode.planning.policy import Candidate, Policy
+from smartnode.planning.policy import Policy
 
 LOOKS_MAX = 3  # rounds of looking before one leap
-LAYOUTS_PER_CYCLE = 10
+ROUNDS_MAX = 5  # of deciding again because items failed
+COOLING_CYCLES = 8
 
 log = structlog.get_logger(__name__)
 
@@ -67,10 +73,14 @@ class Cycle:
         self.probes = probes
         self._views: dict[InfoHash, SwarmView] = {}
         self._backoff = Backoff()
+        self._metainfos = Metainfos(rooms.catalogue, self._backoff)
+        self._apply = Apply(rooms.engine, self._metainfos, self._backoff)
+        self._adoption = Adoption(rooms.engine, rooms.disk, self._metainfos)
         self._capacity: Bytes | None = None
         self._growth = Bytes(0)
-        self._layouts: dict[InfoHash, Layout] = {}
-        self._apply = Apply(rooms.engine, rooms.catalogue, self._backoff)
+        self._stalls = Stalls()
+        self._cooling = 0
+        self._hurried = False
         self._number = 0
         self._notes: list[str] = []
 
@@ -88,64 +98,123 @@ class Cycle:
         """Take up the views that the ledger kept."""
         self._views = await self._rooms.ledger.views()
 
+    def hurry(self) -> None:
+        """Let the cycle under way end soon: the host needs its disk, and the next cycle gives it back."""
+        self._hurried = True
+
     async def run(self, now: datetime) -> Outcome:
         """Walk the path once."""
-        self._notes = degraded = list(self._rooms.catalogue.degraded())
+        self._hurried = False
+        self._notes = list(self._rooms.catalogue.degraded())
         snapshot = self._rooms.catalogue.current()
         room, why = await measure(self._rooms)
-        degraded += why
-        if snapshot is None and not degraded:
-            degraded.append("catalogue: none was accepted yet; nothing is fetched until one is")
+        self._notes += why
+        if snapshot is None and not self._notes:
+            self._notes.append("catalogue: none was accepted yet; nothing is fetched until one is")
         plan: Plan | None = None
         applied = Applied()
         if room is not None:
-            plan, todo = await self._decide(snapshot, room, now)
-            applied = await self._apply.apply(
-                plan, todo, items=snapshot.items if snapshot is not None else (), now=now, cycle=self._number + 1
-            )
-            degraded += plan.degraded
+            plan, applied = await self._walk(snapshot, room, now)
+            self._notes += plan.degraded
             self._growth = Bytes(max(0, plan.capacity - (plan.capacity if self._capacity is None else self._capacity)))
             self._capacity = plan.capacity
-        degraded += await self._remember(applied)
+        await self._remember(applied)
         self._number += 1
-        _log_closed(self._number, plan, applied, degraded)
-        return Outcome(room=room, plan=plan, applied=applied, degraded=tuple(dict.fromkeys(degraded)))
+        _log_closed(self._number, plan, applied, self._notes)
+        return Outcome(room=room, plan=plan, applied=applied, degraded=tuple(dict.fromkeys(self._notes)))
 
-    async def _decide(self, snapshot: Snapshot | None, room: Room, now: datetime) -> tuple[Plan, Difference]:
-        """Plan, look where the plan would leap, plan again; what was not looked at waits for the next cycle."""
+    async def _walk(self, snapshot: Snapshot | None, room: Room, now: datetime) -> tuple[Plan, Applied]:
+        """Give back what must go, then decide and apply; items that fail make room for others in the same cycle."""
         items = snapshot.items if snapshot is not None else ()
-        candidates, waiting = await self._candidates(items, now)
-        layouts = {
-            c.item.torrent.info_hash: c.layout
-            for c in candidates
-            if c.item.torrent is not None and c.layout is not None
-        }
-        layouts |= {h: holding.layout for h, holding in self._rooms.engine.holdings().items()}
-        budget = probe_budget(snapshot.with_torrent if snapshot is not None else 0, self.probes)
-        ask = stalest(layouts, self._views, budget)
+        applied = Applied()
+        if room.disk_room < 0 or room.over_quota:
+            applied = await self._relieve(items, room, now)
+            room = (await measure(self._rooms))[0] or room
+        if room.over_quota:
+            self._notes.append(
+                f"disk: {room.over_quota} bytes over the quota; nothing is fetched, nothing goes unproved"
+            )
+        self._cool(applied)
+        await self._give_up_stalled(now)
+        await self._adoption.run(snapshot, now)
+        await read_unknown_cuts(items, self._metainfos, self._backoff, now)
         looked: set[InfoHash] = set()
-        for _ in range(LOOKS_MAX):
-            await self._look([h for h in ask if h not in looked], layouts, now)
-            looked.update(ask)
-            plan = await self._plan(candidates, room, now)
-            ask = list(targets(plan, self.policy, room))
-            if looked.issuperset(ask):
+        plan, todo = await self._decide(items, room, looked, now)
+        for _ in range(ROUNDS_MAX):
+            part = await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1)
+            applied = applied.plus(part)
+            enough = 2 * applied.started_bytes >= self.policy.pace * room.quota
+            if not part.failed or enough or self._hurried:
                 break
-        else:
-            plan = await self._plan(candidates, room, now)
+            again = (await measure(self._rooms, walk=False))[0]
+            if again is None:
+                break
+            plan, todo = await self._decide(items, again, looked, now)
+        return plan, applied
+
+    async def _relieve(self, items: Sequence[Item], room: Room, now: datetime) -> Applied:
+        """Drop promises and let go what the floor forces, on what is known already: no look comes before it."""
+        holdings = self._rooms.engine.holdings()
+        plan = await self._plan(self._survey(items, now), room, now)
         todo = difference(
-            replace(plan, order=tuple(s for s in plan.order if s.info_hash in looked)),
+            replace(plan, order=()), holdings=holdings, room=room, policy=self.policy, layouts=_layouts(holdings)
+        )
+        return await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1)
+
+    async def _give_up_stalled(self, now: datetime) -> None:
+        """Give up promises that nobody keeps; what is held of such a torrent stays."""
+        holdings = self._rooms.engine.holdings()
+        for info_hash in self._stalls.stalled(holdings, now):
+            reason = f"no piece arrived for {PATIENCE}"
+            self._backoff.failed(info_hash, reason, now)
+            log.warning("item.stalled", info_hash=info_hash, reason=reason)
+            await self._apply.remap(info_hash, holdings[info_hash].have)
+
+    def _cool(self, applied: Applied) -> None:
+        """After data was let go for the host nothing is fetched for a while, or it would be let go again."""
+        self._cooling = COOLING_CYCLES if applied.evicted_bytes else max(0, self._cooling - 1)
+        if self._cooling:
+            self._notes.append(f"disk: data was let go for keep_free; fetching waits for {self._cooling} more cycles")
+
+    async def _decide(
+        self, items: Sequence[Item], room: Room, looked: set[InfoHash], now: datetime
+    ) -> tuple[Plan, Difference]:
+        """Plan, look where the plan would leap, plan again; what was not looked at waits for the next cycle."""
+        field = self._survey(items, now)
+        ask = [] if looked else stalest(field.layouts, self._views, probe_budget(len(field.layouts), self.probes))
+        await self._look(ask, field.layouts, now)
+        looked.update(ask)
+        plan = await self._plan(field, room, now)
+        for _ in range(LOOKS_MAX - 1):
+            ask = [h for h in targets(plan, self.policy, room) if h not in looked]
+            if not ask or self._hurried:
+                break
+            await self._look(ask, field.layouts, now)
+            looked.update(ask)
+            plan = await self._plan(field, room, now)
+        may_start = not self._cooling and not self._hurried
+        todo = difference(
+            replace(plan, order=tuple(s for s in plan.order if may_start and s.info_hash in looked)),
             holdings=self._rooms.engine.holdings(),
             room=room,
             policy=self.policy,
-            layouts=layouts,
+            layouts=field.layouts,
         )
-        return replace(plan, declined=(*plan.declined, *waiting)), todo
+        return replace(plan, declined=(*plan.declined, *field.waiting)), todo
 
-    async def _plan(self, candidates: Sequence[Candidate], room: Room, now: datetime) -> Plan:
+    def _survey(self, items: Sequence[Item], now: datetime) -> Field:
+        return survey(
+            items,
+            holdings=self._rooms.engine.holdings(),
+            metainfos=self._metainfos,
+            backoff=self._backoff,
+            now=now,
+        )
+
+    async def _plan(self, field: Field, room: Room, now: datetime) -> Plan:
         return await asyncio.to_thread(
             make_plan,
-            candidates,
+            field.candidates,
             views=dict(self._views),
             holdings=self._rooms.engine.holdings(),
             room=room,
@@ -154,39 +223,6 @@ class Cycle:
             now=now,
             growth=self._growth,
         )
-
-    async def _candidates(self, items: Sequence[Item], now: datetime) -> tuple[list[Candidate], tuple[PlanEntry, ...]]:
-        """Return what may be placed now, and what waits after a failure; reads a few unknown cuts from .torrent
-        files.
-        """
-        candidates: list[Candidate] = []
-        waiting: list[PlanEntry] = []
-        unread = LAYOUTS_PER_CYCLE
-        held = self._rooms.engine.holdings()
-        for item in items:
-            torrent = item.torrent
-            if torrent is None:
-                candidates.append(Candidate(item=item, layout=None))
-                continue
-            failure = self._backoff.waiting(torrent.info_hash, now)
-            if failure is not None and torrent.info_hash not in held:
-                waiting.append(_waiting(item, failure.reason, failure.until))
-                continue
-            layout = torrent.layout or self._layouts.get(torrent.info_hash)
-            if layout is None and unread > 0:
-                unread -= 1
-                layout = await self._read_layout(item, torrent.info_hash, now)
-            candidates.append(Candidate(item=item, layout=layout))
-        return candidates, tuple(waiting)
-
-    async def _read_layout(self, item: Item, info_hash: InfoHash, now: datetime) -> Layout | None:
-        try:
-            metainfo = await self._rooms.catalogue.metainfo(item)
-        except MetainfoError as error:
-            self._backoff.failed(info_hash, str(error), now)
-            return None
-        self._layouts[info_hash] = metainfo.layout
-        return metainfo.layout
 
     async def _look(self, hashes: Sequence[InfoHash], layouts: dict[InfoHash, Layout], now: datetime) -> None:
         """Look at swarms, remember what was seen, and tell the engine whom it may ask for what is missing."""
@@ -215,37 +251,30 @@ class Cycle:
         except LedgerError as error:
             self._notes.append(f"ledger: {error}")
 
-    async def _remember(self, applied: Applied) -> list[str]:
+    async def _remember(self, applied: Applied) -> None:
         try:
             await self._rooms.ledger.close_cycle(applied.decisions)
         except LedgerError as error:
-            return [f"ledger: {error}"]
-        return []
+            self._notes.append(f"ledger: {error}")
+
+
+def _layouts(holdings: Mapping[InfoHash, Holding]) -> dict[InfoHash, Layout]:
+    return {info_hash: holding.layout for info_hash, holding in holdings.items()}
 
 
 async def measure(rooms: Rooms, *, walk: bool = True) -> tuple[Room | None, list[str]]:
-    """Measure the disk with all that is in flight, walking the folders or not; (None, why) when it cannot be done."""
+    """Measure the disk with all that is in flight, walking the folders or not; (None, why) when it cannot be done.
+
+    A disk that is not there stops the engine: nothing is written to a bare mount point, nothing unreadable is served.
+    """
     in_flight = Bytes(sum(h.in_flight_bytes for h in rooms.engine.holdings().values()))
     try:
-        return await (rooms.disk.measure if walk else rooms.disk.glance)(in_flight), []
+        room = await (rooms.disk.measure if walk else rooms.disk.glance)(in_flight)
     except DiskError as error:
+        rooms.engine.stand_still(still=True)
         return None, [f"disk: {error}"]
-
-
-def _waiting(item: Item, reason: str, until: datetime) -> PlanEntry:
-    torrent = item.torrent
-    return PlanEntry(
-        item=item.key,
-        info_hash=torrent.info_hash if torrent else None,
-        segments=(),
-        bytes=torrent.size if torrent else Bytes(0),
-        item_bytes=torrent.size if torrent else Bytes(0),
-        because=Because(
-            rule=Rule.FAILED,
-            text=f"failed ({reason}), tried again after {until:%Y-%m-%dT%H:%M:%SZ}",
-            evidence={"reason": reason, "until": until.isoformat()},
-        ),
-    )
+    rooms.engine.stand_still(still=False)
+    return room, []
 
 
 def _log_closed(number: int, plan: Plan | None, applied: Applied, degraded: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ Nothing here decides; it wires. One lock keeps cycles from overlapping; a cycle 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -53,10 +54,11 @@ class Node:
         self._paths = paths
         self._exit = AsyncExitStack()
         self._walking = asyncio.Lock()
-        self._errands: set[asyncio.Task[None]] = set()
+        self._errands: dict[str, asyncio.Task[object]] = {}
         self._outcome: Outcome | None = None
         self._slice = 0
         self._refused = 0
+        self._again = False
         self._failure: str | None = None
 
     async def start(self) -> None:
@@ -97,7 +99,7 @@ class Node:
         self._rooms = rooms
         self._cycle = Cycle(rooms, node_id=node_id, policy=policy_of(settings), probes=settings.cycle.probes)
         await self._cycle.start()
-        self._watchman = Watchman(self.wake)
+        self._watchman = Watchman(self._host_needs_disk)
         identity = Identity(
             version=__version__, name=settings.node.name, network_id=settings.network.id, node_id=node_id
         )
@@ -124,7 +126,7 @@ class Node:
         cycle, catalogue = self._settings.cycle, self._settings.catalogue
         self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
         now = datetime.now(UTC)
-        for job, name, every, first in (
+        for work, name, every, first in (
             (self.refresh, "refresh", catalogue.refresh, now),
             (self.walk, "cycle", cycle.interval, now + timedelta(seconds=1)),
             (self._save, "save", min(SAVE_EVERY, cycle.interval), None),
@@ -134,7 +136,14 @@ class Node:
             jitter = seconds * JITTER if name in ("refresh", "cycle") else None
             start = {"next_run_time": first} if first is not None else {}
             self._scheduler.add_job(
-                job, "interval", id=name, seconds=seconds, jitter=jitter, misfire_grace_time=None, **start
+                self._send,
+                "interval",
+                (name, work),
+                id=name,
+                seconds=seconds,
+                jitter=jitter,
+                misfire_grace_time=None,
+                **start,
             )
         self._scheduler.start()
         self._exit.push_async_callback(self._stop_schedule)
@@ -142,19 +151,46 @@ class Node:
     async def _stop_schedule(self) -> None:
         """Stop the clock, then let what is under way end; a cycle that will not end is cut off."""
         self._scheduler.shutdown(wait=False)
-        for errand in self._errands:
+        errands = list(self._errands.values())
+        for errand in errands:
             errand.cancel()
-        try:
-            async with asyncio.timeout(STOP_DEADLINE_S / 3):
-                await self._walking.acquire()
-        except TimeoutError:
-            log.warning("cycle.cut_off")
+        if errands:
+            _, late = await asyncio.wait(errands, timeout=STOP_DEADLINE_S / 3)
+            if late:
+                log.warning("cycle.cut_off", errands=len(late))
+
+    def _host_needs_disk(self) -> None:
+        self._cycle.hurry()
+        self.wake()
 
     def wake(self) -> None:
-        """Walk the path now, outside the schedule."""
-        errand = asyncio.get_running_loop().create_task(self.walk())
-        self._errands.add(errand)
-        errand.add_done_callback(self._errands.discard)
+        """Walk the path now, outside the schedule; a walk under way is followed by one more."""
+        self._again = "cycle now" in self._errands
+        self._begin("cycle now", self.walk)
+
+    async def _send(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Begin *work* and return at once: the schedule never waits, and a tick that finds it under way is passed
+        over.
+        """
+        self._begin(name, work)
+
+    def _begin(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        if name in self._errands:
+            return
+
+        async def run() -> object:
+            return await work()
+
+        errand = asyncio.get_running_loop().create_task(run(), name=name)
+        self._errands[name] = errand
+        errand.add_done_callback(lambda done: self._ended(name, done))
+
+    def _ended(self, name: str, errand: asyncio.Task[object]) -> None:
+        del self._errands[name]
+        if self._again and name == "cycle now" and not errand.cancelled():
+            self.wake()
+        if not errand.cancelled() and errand.exception() is not None:
+            log.error("node.errand_failed", errand=name, exc_info=errand.exception())
 
     async def walk(self) -> None:
         """Walk the path once; never two at a time. Whatever goes wrong costs this cycle only."""

@@ -17,6 +17,7 @@ from smartnode.disk import punch as holes
 from smartnode.disk.places import Places
 from smartnode.disk.sentinel import SENTINEL, check, claim, knows_root
 from smartnode.disk.usage import Usage, measure
+from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.quota import Room
 from smartnode.errors import DiskError
@@ -84,6 +85,15 @@ class Disk:
             return await self.measure(in_flight)
         return await asyncio.to_thread(self._room, self._usage, in_flight)
 
+    def require_root(self) -> None:
+        """DiskError unless the data root is there and is ours. Blocking."""
+        self._check()
+
+    async def holds_data(self, item_key: ItemKey, info_hash: InfoHash) -> bool:
+        """Say whether files of the item lie in one of its places."""
+        places = (self.places.whole(item_key, info_hash), self.places.partial(item_key, info_hash))
+        return await asyncio.to_thread(lambda: any(place.is_dir() for place in places))
+
     def punch(self, path: Path, runs: Sequence[tuple[int, int]]) -> None:
         """Free the (offset, length) byte *runs* of a payload file. Blocking."""
         holes.punch(self._root, path, runs)
@@ -99,19 +109,26 @@ class Disk:
                 return
             current = current.parent
 
+    def _check(self) -> None:
+        if self._locks and not knows_root(self._state):
+            message = f"{self._state} lost its mark of the data root while the node ran"
+            raise DiskError(message, cure="restart the node; if the folder was deleted, it begins with a new state")
+        check(self._root, self._state)
+
     def _measure(self, in_flight: Bytes) -> Room:
-        check(self._root, self._state)  # before the walk: an absent root must not read as an empty one
+        self._check()  # before the walk: an absent root must not read as an empty one
         self._usage = measure((self._root, self._state, self._cache), payload_root=self._root, not_payload=_NOT_PAYLOAD)
         return self._room(self._usage, in_flight)
 
     def _room(self, usage: Usage, in_flight: Bytes) -> Room:
-        check(self._root, self._state)
+        """Join blocks and free room; DiskError for a floor that no eviction could ever restore: surely a slip."""
+        self._check()
         return Room(
             quota=self._quota,
             allocated=usage.allocated,
             overhead=Bytes(usage.allocated - usage.payload),
             in_flight=in_flight,
-            disk_free=_free(self._root),
+            disk_free=_free(self._root, self._keep_free),
             keep_free=self._keep_free,
         )
 
@@ -178,7 +195,7 @@ def _prove(root: Path, *, known: bool) -> None:
         raise DiskError(message, cure="free some room, or choose another storage.path") from error
 
 
-def _free(root: Path) -> Bytes:
+def _free(root: Path, keep_free: Bytes = Bytes(0)) -> Bytes:
     """What the file system gives to this user; of a root that does not exist yet, its nearest parent's."""
     folder = root
     try:
@@ -188,4 +205,8 @@ def _free(root: Path) -> Bytes:
     except OSError as error:
         message = f"{folder} cannot be measured ({error.strerror})"
         raise DiskError(message, cure="check storage.path") from error
+    total = found.f_blocks * found.f_frsize
+    if keep_free >= total:
+        message = f"storage.keep_free is {keep_free} bytes, the whole file system has {total}"
+        raise DiskError(message, cure="lower storage.keep_free")
     return Bytes(found.f_bavail * found.f_frsize)

@@ -86,6 +86,8 @@ class Book:
         self._lookups = lookups
         self._errands = errands
         self.running = False
+        self.still = False
+        """The disk is not there: what cannot be read now is not lost."""
 
     def take(self, event: Event) -> None:
         """Take over one event; never waits."""
@@ -141,7 +143,7 @@ class Book:
         torrent.failure, torrent.failed_at = event.text, now
         if fresh:
             log.warning("engine.torrent_failed", info_hash=event.info_hash, reason=event.text, lost=event.lost)
-            if event.lost and self.running:
+            if event.lost and self.running and not self.still:
                 self._errands.send(self._repair(torrent))
 
     async def _settle(self, torrent: Torrent) -> None:

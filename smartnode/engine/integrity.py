@@ -44,6 +44,26 @@ def lost_pieces(folder: Path, metainfo: Metainfo, have: Bitfield) -> Bitfield:
     return Bitfield.from_array(lost)
 
 
+def present_pieces(folder: Path, metainfo: Metainfo) -> Bitfield:
+    """Return the pieces that the files below *folder* hold with the right hash, reading only what is allocated.
+
+    None of a v2-only torrent, which has no hash per piece in its info dictionary. Blocking: call it in a thread.
+    """
+    count, length = metainfo.layout.num_pieces, metainfo.layout.piece_length
+    there = np.zeros(count, dtype=np.bool_)
+    torrent = _v1_torrent(metainfo)
+    if torrent is None:
+        return Bitfield.from_array(there)
+    there[:] = True
+    for span in spans(metainfo, [PieceRange(first=0, last=count - 1)]):
+        for start, stop, _ in _gaps(folder / span.file.path, span.file.size):
+            first, last = (span.file.offset + start) // length, (span.file.offset + stop - 1) // length
+            there[first : last + 1] = False
+    for piece in np.flatnonzero(there).tolist():
+        there[piece] = _hash_of(folder, metainfo, piece) == torrent.hash_for_piece(piece)
+    return Bitfield.from_array(there)
+
+
 def worth_hashing(folder: Path, metainfo: Metainfo) -> bool:
     """Say whether so much of the torrent lies there that hashing it all is no waste: a fifth of it is allocated.
 

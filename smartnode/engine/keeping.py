@@ -15,7 +15,7 @@ import structlog
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.engine import placing
 from smartnode.engine.extents import runs_to_punch, spans
-from smartnode.engine.integrity import lost_pieces, worth_hashing
+from smartnode.engine.integrity import lost_pieces, present_pieces, worth_hashing
 from smartnode.engine.live import Live, priorities
 from smartnode.engine.needs import Places, Puncher
 from smartnode.engine.resume_store import ResumeStore, sync_files
@@ -52,11 +52,13 @@ class Keeper:
 
     async def begin(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
         """Add a torrent whose files may hold more than the record says: the resume file first, then the blocks of
-        what is not held are given back. Where nothing is held and much lies there (the state was lost), libtorrent
-        hashes it instead.
+        what is not held are given back. Where nothing is held, what lies there is hashed before (the state was lost,
+        this may be the last copy): by us along the extents, by libtorrent where most of the torrent lies there.
         """
-        await self.record(torrent, params)
         verify = not torrent.have.count() and await asyncio.to_thread(worth_hashing, torrent.folder, torrent.metainfo)
+        if not verify and not torrent.have.count():
+            torrent.have = await asyncio.to_thread(present_pieces, torrent.folder, torrent.metainfo)
+        await self.record(torrent, params)
         if not verify:
             try:
                 await self.reclaim(torrent, kept=torrent.have, touched=Bitfield.full(torrent.have.length))
@@ -96,8 +98,17 @@ class Keeper:
         return sealed
 
     async def remap(self, torrent: Torrent, wanted: Bitfield) -> None:
-        """Make *wanted* the target; what is held stays held."""
+        """Make *wanted* the target; what is held stays held.
+
+        Requests that a web seed already answers go on for tens of megabytes whatever the priorities say, so a target
+        that gives up pieces on their way is reached by taking the torrent out and in again.
+        """
         handle = self.handle_of(torrent)
+        if ((torrent.wanted - wanted) - torrent.have).count():
+            raw = await self.save(torrent)
+            nothing = Bitfield.empty(wanted.length)
+            await self._rebuild(torrent, raw, gone=nothing, wanted=wanted)
+            return
         handle.prioritize_pieces(priorities(wanted))
         torrent.wanted = wanted
         await self.save(torrent)
@@ -113,7 +124,10 @@ class Keeper:
         return torrent.metainfo.layout.bytes_in(held)
 
     async def repair(self, torrent: Torrent) -> Bitfield:
-        """Look at the files again and stop offering what they do not hold; returns those pieces."""
+        """Look at the files again and stop offering what they do not hold; returns those pieces. A SmartnodeError when
+        the whole data root is absent: then nothing is lost.
+        """
+        await asyncio.to_thread(self._puncher.require_root)
         raw = await self.save(torrent)
         lost = await asyncio.to_thread(lost_pieces, torrent.folder, torrent.metainfo, torrent.saved_have)
         if lost.count():
@@ -157,6 +171,7 @@ class Keeper:
         # Peers that we dialled are dialled again at once; the others come back by themselves.
         params.peers = await self._live.dialled(handle)
         before = torrent.have, torrent.wanted
+        dropped = torrent.wanted - wanted - torrent.have
         started = Bitfield.from_indices(params.unfinished_pieces, count)
         params.unfinished_pieces = {p: blocks for p, blocks in params.unfinished_pieces.items() if p in wanted}
         # From here on the session's reports are of a torrent that is about to leave: they are not taken over.
@@ -175,7 +190,9 @@ class Keeper:
         try:
             if torrent.whole:
                 await self._relocate(torrent, whole=False)
-            await self.reclaim(torrent, kept=torrent.have | (started & wanted), touched=gone | (started - wanted))
+            await self.reclaim(
+                torrent, kept=torrent.have | (started & wanted), touched=gone | dropped | (started - wanted)
+            )
         finally:
             await self._add_again(torrent, params)
 

@@ -158,6 +158,13 @@ class Live:
                 self._settled.set_exception(EngineError(self._refused[-1]))
         self._deliver(event)
 
+    def stand_still(self, *, still: bool) -> None:
+        """Pause or resume the whole session: no peer, no web seed, no announce."""
+        if still:
+            self.session.pause()
+        else:
+            self.session.resume()
+
     def post_updates(self) -> None:
         """Ask for the state of every torrent that changed: one call for all of them."""
         self.session.post_torrent_updates(_QUERY)

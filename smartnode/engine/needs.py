@@ -26,6 +26,10 @@ class Puncher(Protocol):
         """Free the (offset, length) byte *runs* of the file *path*; its size stays, the runs read as zeros."""
         ...
 
+    def require_root(self) -> None:
+        """Raise unless the data root is there and is ours: an unmounted disk is not a loss of pieces."""
+        ...
+
     def remove_empty(self, folder: Path) -> None:
         """Remove *folder* if nothing is left in it; nothing happens when it does not exist."""
         ...

@@ -147,6 +147,20 @@ class Engine:
         elif wanted.count():
             await self._errands.finish(self._add(item, metainfo, wanted))
 
+    async def adopt(self, item: Item, metainfo: Metainfo) -> None:
+        """Take up a torrent whose files lie in its place and whose resume file is lost: what has the right hash is held
+        again, nothing is fetched. A torrent that the engine already has is left as it is.
+        """
+        if metainfo.info_hash not in self._torrents:
+            await self._errands.finish(self._add(item, metainfo, Bitfield.empty(metainfo.layout.num_pieces)))
+
+    def stand_still(self, *, still: bool) -> None:
+        """Stop all traffic and all writing while the disk is not there, or go on; held pieces stay held."""
+        if still != self._book.still:
+            self._book.still = still
+            self._live.stand_still(still=still)
+            log.warning("engine.stands_still", still=still)
+
     async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
         """Make *wanted* the target of a torrent that the engine already has; pieces held stay held."""
         torrent = self._known(info_hash)
@@ -155,7 +169,7 @@ class Engine:
             raise EngineError(message, cure="read the .torrent file again")
         if wanted == torrent.wanted:
             return
-        await self._errands.finish(locked(torrent, lambda: self._keeper.remap(torrent, wanted)))
+        await self._errands.finish(self._remap(torrent, wanted))
 
     async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
         """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
@@ -215,8 +229,17 @@ class Engine:
         try:
             return await locked(torrent, lambda: self._keeper.evict(torrent, pieces))
         finally:
-            if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
-                self._torrents.pop(torrent.info_hash, None)
+            self._forget_empty(torrent)
+
+    async def _remap(self, torrent: Torrent, wanted: Bitfield) -> None:
+        try:
+            await locked(torrent, lambda: self._keeper.remap(torrent, wanted))
+        finally:
+            self._forget_empty(torrent)
+
+    def _forget_empty(self, torrent: Torrent) -> None:
+        if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
+            self._torrents.pop(torrent.info_hash, None)
 
     async def _save(self, torrents: Iterable[Torrent], save: Callable[[Torrent], Awaitable[object]]) -> bool:
         """Save *torrents*, a few at once; say whether all were saved. A failure is the torrent's, not the others'."""

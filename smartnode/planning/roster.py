@@ -90,7 +90,7 @@ def _add_held(
 def _refusal(item: Item, layout: Layout | None, now: datetime) -> Because | None:
     """Why *item* cannot be placed whatever the room; None when it can."""
     if item.unpublished is not None and item.unpublished <= now:
-        text = f"unpublished since {item.unpublished.isoformat()}: it is neither fetched nor seeded"
+        text = f"unpublished since {item.unpublished.isoformat()}: it is not fetched; what is held stays and is served"
         return Because(rule=Rule.UNPUBLISHED, text=text, evidence={"unpublished": item.unpublished.isoformat()})
     if layout is None:
         text = "the piece length is not in the catalogue and the .torrent file has not been read yet"

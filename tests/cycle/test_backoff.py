@@ -14,7 +14,7 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 @given(st.integers(1, 60))
 def test_the_wait_doubles_up_to_six_hours(times: int) -> None:
-    """After n failures in a row the item waits min(6 h, 1 min x 2^(n-1)), and not a moment longer."""
+    """After n failures in a row the item waits min(6 h, 20 min x 2^(n-1)), and not a moment longer."""
     backoff = Backoff()
     for _ in range(times):
         backoff.failed(HASH, "no answer", T0)

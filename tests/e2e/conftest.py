@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -58,8 +59,10 @@ class Site:
         """Where the catalogue is served."""
         return f"{self.origin.url}/catalogue.parquet"
 
-    def publish(self, sizes: dict[str, int], *, piece_length: int, seed: int = 1) -> None:
-        """Write the files, their torrents and the catalogue."""
+    def publish(
+        self, sizes: dict[str, int], *, piece_length: int, seed: int = 1, hrefs: dict[str, str] | None = None
+    ) -> None:
+        """Write the files, their torrents and the catalogue; *hrefs*: other addresses of some .torrent files."""
         generator = np.random.default_rng(seed)
         items = []
         for name, size in sizes.items():
@@ -70,10 +73,10 @@ class Site:
             raw = make_torrent(path, piece_length=piece_length, web_seeds=[f"{self.origin.url}/{name}"], created_at=AT)
             (self.folder / f"{name}.torrent").write_bytes(raw)
             self.files[name], self.torrents[name] = path, read_metainfo(raw)
-            items.append(self._item(name, path))
+            items.append(self._item(name, path, (hrefs or {}).get(name)))
         write_catalogue(items, self.folder / "catalogue.parquet")
 
-    def _item(self, name: str, path: Path) -> dict[str, object]:
+    def _item(self, name: str, path: Path, metainfo_href: str | None) -> dict[str, object]:
         with path.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         return stac_item(
@@ -96,7 +99,7 @@ class Site:
                 sha256=digest,
             ),
             metainfo=self.torrents[name],
-            metainfo_href=f"{self.origin.url}/{name}.torrent",
+            metainfo_href=metainfo_href or f"{self.origin.url}/{name}.torrent",
             collection_href=f"{self.origin.url}/collection.json",
             self_href=f"{self.origin.url}/{name}.json",
         )
@@ -122,8 +125,10 @@ class RunningNode:
         interval: str = "1 s",
         pace: float = 0.5,
         dht: tuple[str, ...] | None = None,
+        download: str | None = None,
     ) -> None:
         """Write the node's configuration."""
+        limits = f'[bandwidth]\ndownload = "{download}"' if download else ""
         (self.folder / "node.toml").write_text(
             f"""
 [node]
@@ -143,6 +148,7 @@ outgoing = "{self.host}"
 dht = {str(dht is not None).lower()}
 dht_bootstrap = {json.dumps(dht or ())}
 allow_private = true
+{limits}
 [api]
 listen = "{self.host}:{self._api_port}"
 [cycle]
@@ -270,6 +276,29 @@ def site(tmp_path: Path) -> Iterator[Site]:
     origin.start()
     yield Site(folder=folder, origin=origin)
     origin.stop()
+
+
+@pytest.fixture
+def stalling() -> Iterator[str]:
+    """The address of a server that accepts, promises a body and never sends it."""
+    listener = socket.create_server(("127.0.201.1", 0))
+    held: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\nd8:")
+            held.append(connection)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://127.0.201.1:{listener.getsockname()[1]}/slow.torrent"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    for connection in held:
+        connection.close()
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 MIB = 1 << 20
 
 
@@ -170,3 +172,89 @@ def test_a_late_catalogue_is_asked_for_again(site: Any, node: Any, wait: Any) ->
     aside.rename(catalogue)
     wait("the item", lambda: len(one.held("a.bin")) == 4)
     wait("the reason to go", lambda: not one.status()["degraded"])
+
+
+def test_an_absent_root_is_not_written_to(site: Any, node: Any, wait: Any) -> None:
+    """With the whole data folder gone in the middle of a fetch nothing is written to the bare mount point; when it is
+    back the node goes on with all that it held.
+    """
+    site.publish({"a.bin": 192 * MIB}, piece_length=MIB)
+    one = node(51)
+    one.configure(catalogue=site.catalogue, quota=400 * MIB, pace=0.1, download="8 MB/s")
+    one.start()
+    wait("some pieces", lambda: len(one.held("a.bin")) > 5)
+    data, away = one.folder / "data", one.folder / "away"
+    data.rename(away)
+    data.mkdir()
+    wait("the reason", lambda: any(r.startswith("disk: ") for r in one.status()["degraded"]))
+    held = len(one.held("a.bin"))
+    before = one.status()["cycle"]
+    wait("more cycles", lambda: one.status()["cycle"] > before + 3)
+    assert len(one.held("a.bin")) == held
+    late = sum(f.stat().st_blocks * 512 for f in data.rglob("*") if f.is_file())
+    assert late < 24 * MIB  # what was on its way in the two seconds until it was noticed
+    shutil.rmtree(data)
+    away.rename(data)
+    wait("the node to go on", lambda: len(one.held("a.bin")) > held + 5)
+
+
+def test_a_lowered_quota_stops_what_is_on_its_way(site: Any, node: Any, wait: Any) -> None:
+    """When the quota is lowered in the middle of a fetch the promises are dropped and disk use stays within it."""
+    names = [f"{n}.bin" for n in range(8)]
+    site.publish(dict.fromkeys(names, 24 * MIB), piece_length=MIB)
+    one = node(52)
+    one.configure(catalogue=site.catalogue, quota=256 * MIB, pace=1.0, download="12 MB/s")
+    one.start()
+    wait("some pieces", lambda: one.status()["held_bytes"] > 30 * MIB)
+    quota = 90 * MIB
+    one.configure(catalogue=site.catalogue, quota=quota, pace=1.0, download="12 MB/s")
+    one.hang_up()
+    wait("the promises to fit", lambda: one.status()["held_bytes"] + one.status()["in_flight_bytes"] < quota)
+    wait("the end", lambda: one.status()["state"] == "steady", deadline_s=60)
+    assert one.allocated() <= quota
+
+
+def test_a_stalling_torrent_server_delays_nothing(site: Any, node: Any, wait: Any, stalling: str) -> None:
+    """While a .torrent server drips, the good item is fetched and the floor is restored within a cycle's bound."""
+    site.publish({"good.bin": 16 * MIB, "slow.bin": 4 * MIB}, piece_length=MIB, hrefs={"slow.bin": stalling})
+    one = node(53)
+    one.configure(catalogue=site.catalogue, quota=128 * MIB)
+    one.start()
+    wait("the good item", lambda: len(one.held("good.bin")) == 16, deadline_s=60)
+    free = psutil.disk_usage(str(one.folder)).free
+    one.configure(catalogue=site.catalogue, quota=128 * MIB, keep_free=free + 8 * MIB)
+    one.hang_up()
+    wait("the eviction", lambda: len(one.held("good.bin")) < 16, deadline_s=45)
+    assert "within" in wait("the reason", lambda: _declined(one, "slow.bin"))["because"]["text"]
+
+
+def test_a_lost_state_is_no_loss_of_data(site: Any, node: Any, wait: Any) -> None:
+    """With every resume file gone, a node whose quota is full takes up again what lies on its disk, without a byte
+    from anywhere.
+    """
+    site.publish({"a.bin": 64 * MIB, "b.bin": 4 * MIB}, piece_length=MIB)
+    one = node(54)
+    one.configure(catalogue=site.catalogue, quota=24 * MIB, pace=1.0)
+    one.start()
+    wait("a full quota", lambda: steady(one) and one.status()["held_bytes"] > 18 * MIB)
+    held = {name: one.held(name) for name in ("a.bin", "b.bin")}
+    assert one.stop()
+    shutil.rmtree(one.folder / "state" / "resume")
+    for name in held:
+        (site.folder / name).unlink()
+    one.start()
+    wait("the data", lambda: {name: one.held(name) for name in held} == held, deadline_s=60)
+
+
+def test_a_floor_above_the_disk_is_a_slip(site: Any, node: Any, wait: Any) -> None:
+    """keep_free beyond the file system's size would cost every copy and never be reached: it is refused and said."""
+    site.publish({"a.bin": 8 * MIB}, piece_length=MIB)
+    one = node(55)
+    one.configure(catalogue=site.catalogue, quota=64 * MIB)
+    one.start()
+    wait("the item", lambda: len(one.held("a.bin")) == 8)
+    total = psutil.disk_usage(str(one.folder)).total
+    one.configure(catalogue=site.catalogue, quota=64 * MIB, keep_free=2 * total)
+    one.hang_up()
+    wait("the reason", lambda: any("storage.keep_free" in r for r in one.status()["degraded"]))
+    assert len(one.held("a.bin")) == 8

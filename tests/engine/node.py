@@ -55,6 +55,9 @@ class Folders:
         finally:
             os.close(descriptor)
 
+    def require_root(self) -> None:
+        """The folder is the caller's own: it is always there."""
+
     def remove_empty(self, folder: Path) -> None:
         """Remove an empty folder."""
         if folder.is_dir() and not any(folder.iterdir()):

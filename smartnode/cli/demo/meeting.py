@@ -47,6 +47,9 @@ class Shelf:
                 file.seek(offset)
                 file.write(bytes(length))
 
+    def require_root(self) -> None:
+        """The folder is the caller's own: it is always there."""
+
     def remove_empty(self, folder: Path) -> None:
         """Remove *folder* when nothing is in it."""
         if folder.is_dir() and not any(folder.iterdir()):

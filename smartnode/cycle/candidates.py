@@ -1,0 +1,84 @@
+"""What a cycle may place: every item of the snapshot that does not wait after a failure, cut as far as its cut is
+known.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from smartnode.cycle.backoff import Backoff, Failure
+from smartnode.cycle.metainfos import LAYOUTS_PER_CYCLE, Metainfos
+from smartnode.domain.catalogue import Item
+from smartnode.domain.holding import Holding
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.pieces import Bytes, Layout
+from smartnode.domain.plan import Because, PlanEntry, Rule
+from smartnode.planning.policy import Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """The candidates of a cycle, the items that wait, and the cut of every torrent that is known."""
+
+    candidates: tuple[Candidate, ...]
+    waiting: tuple[PlanEntry, ...]
+    layouts: dict[InfoHash, Layout]
+
+
+async def read_unknown_cuts(items: Sequence[Item], metainfos: Metainfos, backoff: Backoff, now: datetime) -> None:
+    """Read a few .torrent files of items whose catalogue row does not say how they are cut."""
+    unknown = [
+        item
+        for item in items
+        if item.torrent is not None
+        and item.torrent.layout is None
+        and metainfos.layout(item.torrent.info_hash) is None
+        and backoff.waiting(item.torrent.info_hash, now) is None
+    ]
+    if unknown:
+        await metainfos.read(unknown[:LAYOUTS_PER_CYCLE], now)
+
+
+def survey(
+    items: Sequence[Item],
+    *,
+    holdings: Mapping[InfoHash, Holding],
+    metainfos: Metainfos,
+    backoff: Backoff,
+    now: datetime,
+) -> Field:
+    """Return the field of this cycle. A torrent that waits is no candidate; what is held of it is kept all the
+    same.
+    """
+    candidates: list[Candidate] = []
+    waiting: list[PlanEntry] = []
+    layouts = {info_hash: holding.layout for info_hash, holding in holdings.items()}
+    for item in items:
+        torrent = item.torrent
+        if torrent is None:
+            candidates.append(Candidate(item=item, layout=None))
+            continue
+        failure = backoff.waiting(torrent.info_hash, now)
+        if failure is not None:
+            waiting.append(_waiting(item, failure, torrent.size))
+            continue
+        layout = torrent.layout or metainfos.layout(torrent.info_hash)
+        if layout is not None:
+            layouts.setdefault(torrent.info_hash, layout)
+        candidates.append(Candidate(item=item, layout=layout))
+    return Field(candidates=tuple(candidates), waiting=tuple(waiting), layouts=layouts)
+
+
+def _waiting(item: Item, failure: Failure, size: Bytes) -> PlanEntry:
+    return PlanEntry(
+        item=item.key,
+        info_hash=item.torrent.info_hash if item.torrent else None,
+        segments=(),
+        bytes=size,
+        item_bytes=size,
+        because=Because(
+            rule=Rule.FAILED,
+            text=f"failed ({failure.reason}), tried again after {failure.until:%Y-%m-%dT%H:%M:%SZ}",
+            evidence={"reason": failure.reason, "times": failure.times, "until": failure.until.isoformat()},
+        ),
+    )
