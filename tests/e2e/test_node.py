@@ -199,19 +199,26 @@ def test_an_absent_root_is_not_written_to(site: Any, node: Any, wait: Any) -> No
 
 
 def test_a_lowered_quota_stops_what_is_on_its_way(site: Any, node: Any, wait: Any) -> None:
-    """When the quota is lowered in the middle of a fetch the promises are dropped and disk use stays within it."""
+    """When the quota is lowered in the middle of a fetch the promises are dropped: disk use ends within the quota, or
+    where it was, and every block belongs to a piece that is held.
+    """
     names = [f"{n}.bin" for n in range(8)]
     site.publish(dict.fromkeys(names, 24 * MIB), piece_length=MIB)
     one = node(52)
-    one.configure(catalogue=site.catalogue, quota=256 * MIB, pace=1.0, download="12 MB/s")
+    one.configure(catalogue=site.catalogue, quota=256 * MIB, pace=1.0, download="8 MB/s")
     one.start()
-    wait("some pieces", lambda: one.status()["held_bytes"] > 30 * MIB)
-    quota = 90 * MIB
-    one.configure(catalogue=site.catalogue, quota=quota, pace=1.0, download="12 MB/s")
+    wait("some pieces", lambda: one.status()["held_bytes"] > 8 * MIB, pause_s=0.02)
+    quota, then = 100 * MIB, one.allocated()
+    one.configure(catalogue=site.catalogue, quota=quota, pace=1.0, download="8 MB/s")
     one.hang_up()
-    wait("the promises to fit", lambda: one.status()["held_bytes"] + one.status()["in_flight_bytes"] < quota)
-    wait("the end", lambda: one.status()["state"] == "steady", deadline_s=60)
-    assert one.allocated() <= quota
+    wait("the limit", lambda: one.status()["quota_bytes"] == quota)
+    wait("the end", lambda: one.status()["in_flight_bytes"] == 0, deadline_s=90)
+    assert one.allocated() <= max(quota, then + 16 * MIB)
+    wait(
+        "blocks to be those of held pieces",
+        lambda: one.allocated() - one.status()["held_bytes"] < 4 * MIB,
+        deadline_s=15,
+    )
 
 
 def test_a_stalling_torrent_server_delays_nothing(site: Any, node: Any, wait: Any, stalling: str) -> None:
