@@ -150,3 +150,14 @@ def test_the_version_is_said_once_and_told() -> None:
 def test_what_is_run_by_name_is_executable() -> None:
     """.ci/run starts by itself in any checkout."""
     assert tracked()[".ci/run"] == "100755"
+
+
+def test_every_log_event_is_documented() -> None:
+    """docs/events.md lists the events of the code, all of them and no other."""
+    call = re.compile(r"""\b_?log\.(?:debug|info|warning|error|exception)\(\s*"([a-z_.]+)\"""")
+    said = {name for path in (ROOT / "smartnode").rglob("*.py") for name in call.findall(path.read_text("utf-8"))}
+    rows = [
+        line.split("|")[1] for line in (ROOT / "docs/events.md").read_text("utf-8").splitlines() if line[:3] == "| `"
+    ]
+    listed = {name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)}
+    assert said == listed
