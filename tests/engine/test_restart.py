@@ -128,13 +128,30 @@ async def test_a_lost_state_does_not_mean_fetching_again(
     await until(lambda: engine.holdings()[sample.metainfo.info_hash].missing.count() == 0)
 
 
-async def test_leftovers_that_nobody_claims_are_given_back(stopped: Any, engines: Any, tmp_path: Path) -> None:
-    """Where little lies there and no resume file names it, its blocks are given back instead of hashed for hours."""
+async def test_what_lies_there_without_a_resume_file_is_held_again_if_it_is_right(
+    stopped: Any, engines: Any, tmp_path: Path
+) -> None:
+    """With the state lost, pieces with the right hash are held again; only the blocks of the others are given back."""
     sample, folder = await stopped(wanted=range(3))
     shutil.rmtree(tmp_path / "node1" / "state")
+    with (folder / "x.bin").open("r+b") as damaged:
+        damaged.seek((1 << 18) + 99)
+        damaged.write(b"not these bytes")
     engine = await engines(1)
     await engine.want(sample.item, sample.metainfo, sample.pieces(30))
-    assert (folder / "x.bin").stat().st_blocks == 0
+    assert engine.holdings()[sample.metainfo.info_hash].have == sample.pieces(0, 2)
+    assert 0 <= (folder / "x.bin").stat().st_blocks * 512 - (2 << 18) < 1 << 16
+
+
+async def test_adopting_fetches_nothing(stopped: Any, engines: Any, tmp_path: Path) -> None:
+    """A torrent that is taken up from its files alone holds what is right and wants nothing more."""
+    sample, _ = await stopped(wanted=range(3))
+    shutil.rmtree(tmp_path / "node1" / "state")
+    engine = await engines(1)
+    await engine.adopt(sample.item, sample.metainfo)
+    holding = engine.holdings()[sample.metainfo.info_hash]
+    assert holding.have == sample.pieces(0, 1, 2)
+    assert holding.missing.count() == 0
 
 
 async def test_files_that_vanish_while_they_are_served_are_missed(
