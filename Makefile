@@ -14,9 +14,6 @@ LOCKED := $(PIP) install --require-hashes --only-binary :all:
 OWN := $(PIP) install --no-deps --no-index --no-build-isolation
 SOURCES := $(shell find smartnode -name '*.py') pyproject.toml README.md LICENSE
 
-# These run whole nodes on fixed loopback addresses and ports: one at a time.
-ALONE := tests/e2e tests/cli/demo
-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check soak lock clean
@@ -30,9 +27,9 @@ INSTALLED := $(if $(wildcard $(VENV)/.dev),$(VENV)/.dev,$(VENV)/.demo)
 demo: $(INSTALLED) ## a whole network on loopback: publish, fetch, lose the origin, recover every byte
 	@$(VENV)/bin/smartnode demo
 
+# A file's tests stay on one worker: those that run nodes share fixed loopback addresses within a file, never across.
 test: check ## linters, types, import contracts and the tests (not the soak)
-	$(PY) -m pytest -q -m "not soak" -n 2 --dist loadfile $(ALONE:%=--ignore=%) $(PYTEST_OPTIONS)
-	$(PY) -m pytest -q -m "not soak" $(ALONE) $(PYTEST_OPTIONS)
+	$(PY) -m pytest -q -m "not soak" -n 2 --dist loadfile $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev ## ruff, mypy --strict, import contracts, codespell
 	$(VENV)/bin/ruff check --quiet

@@ -61,8 +61,12 @@ def test_a_stranger_recovers_every_byte(tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     """An interrupted demo ends its nodes and removes its files."""
+    code = (  # a parent that ignores SIGINT (nohup, some CI) hands that down; a terminal does not
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "sys.argv = ['smartnode', 'demo']; from smartnode.cli.app import main; main()"
+    )
     demo = subprocess.Popen(
-        [sys.executable, "-m", "smartnode", "demo"],
+        [sys.executable, "-c", code],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
