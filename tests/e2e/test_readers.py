@@ -1,6 +1,7 @@
 """status, list and why ask the running node and say the same to a person and to a program."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -9,13 +10,18 @@ MIB = 1 << 20
 
 
 def ask(node: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a reader with the node's own configuration."""
+    """Run a reader with the node's own configuration and folders."""
     return subprocess.run(
         [sys.executable, "-m", "smartnode", *arguments, "--config", str(node.folder / "node.toml")],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
+        env={
+            **os.environ,
+            "STATE_DIRECTORY": str(node.folder / "state"),
+            "CACHE_DIRECTORY": str(node.folder / "cache"),
+        },
     )
 
 
