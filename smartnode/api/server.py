@@ -57,12 +57,16 @@ class Server:
         )
         self._server = _QuietServer(config)
         self._task = asyncio.create_task(self._server.serve([listener]))
-        async with asyncio.timeout(START_DEADLINE_S):
-            while not self._server.started:
-                if self._task.done():
-                    message = "the API ended while starting"
-                    raise SmartnodeError(message)
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(START_DEADLINE_S):
+                while not self._server.started:
+                    if self._task.done():
+                        message = "the API ended while starting"
+                        raise SmartnodeError(message)
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            message = f"the API did not start within {START_DEADLINE_S:.0f} s"
+            raise SmartnodeError(message, cure="the host is overloaded: try again") from error
 
     async def stop(self) -> None:
         """Finish open requests within the deadline, then close."""

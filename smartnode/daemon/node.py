@@ -109,8 +109,8 @@ class Node:
         server = Server(
             make_app(self._board, hosts=(host, "localhost", "127.0.0.1", "[::1]")), host=host, port=settings.api.port
         )
+        leave.push_async_callback(server.stop)  # before the start: half a start is closed too
         await server.start()
-        leave.push_async_callback(server.stop)
         self._start_schedule()
         log.info(
             "node.started",
