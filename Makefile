@@ -43,9 +43,10 @@ soak: $(VENV)/.dev ## the long, seeded tests
 
 # The locks are universal: CPython 3.11-3.13 on x86_64 and aarch64. An index of one's own would leave its name or its
 # hashes in them, so none is used here. A file that exists is what uv prefers: all three agree on versions.
+# Extras stay written: pip would take a newer release for "coverage[toml]" when only "coverage" is pinned, and refuse it.
 COMPILE = env -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL UV_CUSTOM_COMPILE_COMMAND="make lock" \
 	$(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --only-binary :all: $(LOCK_OPTIONS)
+	--no-emit-index-url --only-binary :all: --no-strip-extras $(LOCK_OPTIONS)
 
 lock: $(VENV)/.dev ## resolve requirements/*.txt again; LOCK_OPTIONS=--upgrade takes newer releases
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt

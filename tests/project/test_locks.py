@@ -39,7 +39,7 @@ def pins(lock: str) -> Pins:
     found: Pins = defaultdict(set)
     for entry in entries(lock):
         name, _, rest = entry.partition("==")
-        found[normal(name)].add(rest.split()[0])
+        found[normal(name.partition("[")[0])].add(rest.split()[0])
     return found
 
 
@@ -66,7 +66,7 @@ def distributions(modules: set[str]) -> set[str]:
 def test_every_requirement_is_one_version_with_hashes(lock: str) -> None:
     """Installation refuses anything else than the very files that were looked at."""
     assert entries(lock)
-    form = re.compile(r"[a-z0-9-]+==\S+( ; [^\\]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
+    form = re.compile(r"[a-z0-9-]+(\[[a-z0-9,-]+\])?==\S+( ; [^\\]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*")
     assert [entry for entry in entries(lock) if not form.fullmatch(entry)] == []
 
 
