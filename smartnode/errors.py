@@ -53,6 +53,12 @@ class EngineError(SmartnodeError):
     room = "engine"
 
 
+class SourceError(SmartnodeError):
+    """A web seed cannot be asked, or cannot be one."""
+
+    room = "sources"
+
+
 class SwarmError(SmartnodeError):
     """A peer could not be asked, or answered outside the protocol."""
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from smartnode.catalogue.address import ADDRESS_MAX
 from smartnode.catalogue.fields import FOLDER_NAME_MAX, LABEL_MAX
 from smartnode.catalogue.row import MAX_TRACKERS, MAX_WEB_SEEDS
+from smartnode.web.address import ADDRESS_MAX
 
 JSON_MAX = 256 << 10
 """Characters of one row's assets as JSON text."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from smartnode.catalogue.address import shown
-from smartnode.catalogue.transport import client
+from smartnode.web.address import shown
+from smartnode.web.transport import client
 
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 256 << 10

@@ -7,8 +7,8 @@ microseconds since 1970. Text is never taken for a number.
 import math
 from datetime import UTC, datetime, timedelta
 
-from smartnode.catalogue.address import hidden_character, shown
 from smartnode.domain.identity import InfoHash, info_hash
+from smartnode.web.address import hidden_character, shown
 
 FOLDER_NAME_MAX = 240
 """Bytes of UTF-8: ids and collections name folders (255 at most), and the id's carries nine more for the info-hash."""

@@ -14,7 +14,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from smartnode.catalogue.address import (
+from smartnode.catalogue.fields import box, described, folder_name, hash_v1, hash_v2, hint, label, moment, truth, whole
+from smartnode.domain.catalogue import Item, Rejection, Torrent
+from smartnode.domain.identity import InfoHash, ItemKey
+from smartnode.domain.pieces import Bytes
+from smartnode.web.address import (
     STORAGE_SCHEMES,
     magnet_hashes,
     scheme_of,
@@ -22,10 +26,6 @@ from smartnode.catalogue.address import (
     tracker_address,
     web_address,
 )
-from smartnode.catalogue.fields import box, described, folder_name, hash_v1, hash_v2, hint, label, moment, truth, whole
-from smartnode.domain.catalogue import Item, Rejection, Torrent
-from smartnode.domain.identity import InfoHash, ItemKey
-from smartnode.domain.pieces import Bytes
 
 MAX_SIZE = (1 << 48) - 1
 """Bytes of one torrent, libtorrent's own limit."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from smartnode.catalogue.address import scheme_of, shown, web_address
 from smartnode.catalogue.download import CHUNK_BYTES, Bounds, DownloadError, download
 from smartnode.catalogue.footer import check_head
 from smartnode.errors import CatalogueError
+from smartnode.web.address import scheme_of, shown, web_address
 
 CATALOGUE_BOUNDS = Bounds(max_bytes=2 << 30, deadline_s=900.0)
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import structlog
 
-from smartnode.catalogue.address import scheme_of, web_address
 from smartnode.catalogue.download import Bounds, DownloadError, download
 from smartnode.domain.catalogue import Item, Torrent
 from smartnode.errors import MetainfoError
 from smartnode.metainfo.read import MAX_TORRENT_BYTES, Metainfo, read_metainfo
+from smartnode.web.address import scheme_of, web_address
 
 TORRENT_BOUNDS = Bounds(max_bytes=MAX_TORRENT_BYTES, deadline_s=120.0)
 _CURE = "ask the publisher to correct the catalogue"

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
+from smartnode.domain.tracker import Scrape
 
 
 class Witness(StrEnum):
@@ -16,6 +17,7 @@ class Witness(StrEnum):
     WIRE_PROBE = "wire_probe"
     PEER_INFO = "peer_info"
     DHT = "dht"
+    TRACKER = "tracker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -36,7 +38,8 @@ class Holder:
 
     *peer_id* is what the handshake said (20 bytes). *client* is BEP 10 ``v``, untrusted text, at most 128 characters.
     *smartnode*: ``v`` names our network id and protocol version. *progressed_at*: when its piece count was last seen
-    to grow. *last_contact* <= now; *pieces* is a lower bound (lazy bitfields).
+    to grow. *last_contact* <= now; *pieces* is a lower bound (lazy bitfields). *upload_only*: it says that it wants
+    nothing more (BEP 21). *rate*: pieces per second that it gained between its last two sightings, None: seen once.
     """
 
     address: Address
@@ -48,13 +51,15 @@ class Holder:
     last_contact: datetime
     progressed_at: datetime | None
     witness: Witness
+    upload_only: bool = False
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmView:
     """What this node knows of one swarm. *looked_at*: when it last looked AND learned something (a peer answered, or
     a lookup said that there is none); None: never, so nothing is known. *mirrors*: live web seeds of this version,
-    None: not probed.
+    None: not probed. *scrape*: what trackers count, None: never asked.
     """
 
     info_hash: InfoHash
@@ -62,3 +67,4 @@ class SwarmView:
     witness: Witness | None
     holders: tuple[Holder, ...] = ()
     mirrors: int | None = None
+    scrape: Scrape | None = None

@@ -16,8 +16,8 @@ import libtorrent as lt
 import numpy as np
 
 from smartnode.domain.pieces import Bitfield, PieceRange
-from smartnode.engine.extents import spans
 from smartnode.errors import MetainfoError
+from smartnode.metainfo.extents import spans
 from smartnode.metainfo.read import LIMITS, Metainfo, TorrentFile
 
 _CHUNK = 1 << 20

@@ -14,13 +14,13 @@ import structlog
 
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.engine import placing
-from smartnode.engine.extents import runs_to_punch, spans
 from smartnode.engine.integrity import lost_pieces, present_pieces, worth_hashing
 from smartnode.engine.live import Live, priorities
 from smartnode.engine.needs import Places, Puncher
 from smartnode.engine.resume_store import ResumeStore, sync_files
 from smartnode.engine.torrents import Torrent
 from smartnode.errors import EngineError, SmartnodeError
+from smartnode.metainfo.extents import runs_to_punch, spans
 from smartnode.metainfo.resume import have_of, open_resume, seal, write_resume
 
 log = structlog.get_logger(__name__)

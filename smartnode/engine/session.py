@@ -31,8 +31,8 @@ from smartnode.engine.resume_store import ResumeStore
 from smartnode.engine.settings import EngineSettings, limits
 from smartnode.engine.starting import start_all
 from smartnode.engine.torrents import Torrent
-from smartnode.engine.web_seeds import trackers_for, web_seeds_for
 from smartnode.errors import EngineError, SmartnodeError
+from smartnode.metainfo.addresses import trackers_for, web_seeds_for
 from smartnode.metainfo.read import LIMITS, Metainfo
 
 STOP_WITHIN_S = 6.0  # for saving; the session's own end takes a second or two more

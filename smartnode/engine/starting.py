@@ -19,8 +19,8 @@ from smartnode.engine.keeping import Keeper
 from smartnode.engine.needs import Places
 from smartnode.engine.resume_store import ResumeStore
 from smartnode.engine.torrents import Torrent
-from smartnode.engine.web_seeds import usable_trackers, usable_web_seeds
 from smartnode.errors import EngineError, SmartnodeError
+from smartnode.metainfo.addresses import usable_trackers, usable_web_seeds
 from smartnode.metainfo.resume import open_resume, read_resume
 
 log = structlog.get_logger(__name__)

@@ -12,10 +12,10 @@ from smartnode.catalogue.download import Bounds
 from smartnode.catalogue.read import read_catalogue
 from smartnode.catalogue.selection import Selection
 from smartnode.catalogue.torrents import Torrents
-from smartnode.catalogue.transport import PinnedTransport, client, resolve
 from smartnode.domain.catalogue import Item, Torrent
 from smartnode.domain.pieces import Bytes
 from smartnode.errors import MetainfoError
+from smartnode.web.transport import PinnedTransport, client, resolve
 
 
 @pytest.fixture(scope="module")

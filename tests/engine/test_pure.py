@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from smartnode.domain.catalogue import Item, Torrent
 from smartnode.domain.identity import InfoHash, ItemKey, client_of, is_smartnode, node_id
 from smartnode.domain.pieces import Bitfield, Bytes, Layout
-from smartnode.engine.extents import runs_to_punch, spans
 from smartnode.engine.peers import printable
 from smartnode.engine.settings import EngineSettings, address_filter, pack
-from smartnode.engine.web_seeds import trackers_for, web_seeds_for
+from smartnode.metainfo.addresses import trackers_for, web_seeds_for
+from smartnode.metainfo.extents import runs_to_punch, spans
 from smartnode.metainfo.read import Metainfo, TorrentFile
 
 

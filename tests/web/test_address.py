@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartnode.catalogue.address import (
+from smartnode.web.address import (
     hidden_character,
     is_public,
     magnet_hashes,

@@ -11,7 +11,8 @@ import ssl
 
 import httpx
 
-from smartnode.catalogue.address import is_public
+from smartnode.domain.network import Proxy
+from smartnode.web.address import is_public
 
 MAX_ADDRESSES = 4
 CONNECT_TIMEOUT_S = 10.0
@@ -19,17 +20,22 @@ READ_TIMEOUT_S = 30.0
 _CURE = "set network.allow_private = true only if this node may reach its own network"
 
 
-def client(*, allow_private: bool) -> httpx.AsyncClient:
-    """Return a client without redirects, cookies of the environment, proxies or kept connections."""
+def client(*, allow_private: bool, proxy: Proxy | None = None) -> httpx.AsyncClient:
+    """Return a client without redirects, kept connections, cookies or proxies of the environment.
+
+    With a *proxy* nothing is resolved here: names go to the proxy as they are, so that nothing leaks past it. What a
+    name resolves to is then the proxy's matter; literal private addresses are refused before (``web_address``).
+    """
     plain = httpx.AsyncHTTPTransport(
         verify=_trust(),
         trust_env=False,
+        proxy=None if proxy is None else httpx.Proxy(proxy.url),
         # A pinned connection is known to the pool by its address alone: one host's must not serve another's.
         limits=httpx.Limits(max_connections=4, max_keepalive_connections=0),
     )
     timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     return httpx.AsyncClient(
-        transport=plain if allow_private else PinnedTransport(plain),
+        transport=plain if allow_private or proxy is not None else PinnedTransport(plain),
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,

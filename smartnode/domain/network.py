@@ -1,0 +1,36 @@
+"""How this node reaches the network: directly, or through one proxy that nothing may go around."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import quote
+
+
+class ProxyKind(StrEnum):
+    """What the proxy speaks. HTTP proxies carry TCP only: no DHT, no uTP, no UDP trackers."""
+
+    SOCKS5 = "socks5"
+    HTTP = "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """One proxy; *username* None: it asks for none. The password is in no text that is made of this value but *url*."""
+
+    kind: ProxyKind
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """The address with its credentials, for a client library; never for a log."""
+        user = (
+            "" if self.username is None else f"{quote(self.username, safe='')}:{quote(self.password or '', safe='')}@"
+        )
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.kind.value}://{user}{host}:{self.port}"
+
+    def __str__(self) -> str:
+        """Kind, host and port, fit to be shown."""
+        return f"{self.kind.value}://{self.host}:{self.port}"

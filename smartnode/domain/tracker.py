@@ -1,0 +1,46 @@
+"""What trackers say: counts that rank swarms for a look and become demand, never a copy; and how well they answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+COUNT_MAX = 10_000_000
+"""A count above this is no count: no swarm is that large, and a tracker once said 10^9."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scrape:
+    """What trackers counted of one swarm at *at* (BEP 48, BEP 15). None: no tracker said it, or nothing plausible.
+
+    *complete*: peers with everything; *incomplete*: all others, partial seeds included; *downloaded*: completed
+    downloads ever. *downloaded_before*, *before_at*: an earlier count of the same, at most a week old, to measure by.
+    """
+
+    at: datetime
+    complete: int | None
+    incomplete: int | None
+    downloaded: int | None
+    downloaded_before: int | None = None
+    before_at: datetime | None = None
+
+    @property
+    def downloads(self) -> int | None:
+        """Downloads that ended between the two counts; None when one is missing or the tracker began anew."""
+        if self.downloaded is None or self.downloaded_before is None or self.downloaded < self.downloaded_before:
+            return None
+        return self.downloaded - self.downloaded_before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerHealth:
+    """One tracker as this node sees it. *url* without what could be a passkey. *torrents*: that announce to it.
+
+    *answered_at*: its last usable reply; *failures*: in a row since; *reason*: the last one in one line, empty when it
+    answers. *silent*: torrents whose last announce is older than the tracker's own interval allows.
+    """
+
+    url: str
+    torrents: int
+    answered_at: datetime | None
+    failures: int
+    reason: str
+    silent: int = 0
