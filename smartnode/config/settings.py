@@ -8,10 +8,12 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from smartnode.config.units import duration, rate, size
+from smartnode.domain.network import Proxy, ProxyKind
 from smartnode.domain.pieces import Bytes
 from smartnode.errors import ConfigError
 
@@ -27,8 +29,27 @@ def _plain(text: str) -> str:
     return text
 
 
-Plain = Annotated[str, AfterValidator(_plain)]
+def _proxy(value: object) -> object:
+    """Read ``socks5://[user:password@]host:port`` or ``http://...``; the error never repeats what may be a password."""
+    if not isinstance(value, str):
+        return value
+    message = "is no proxy, use socks5://host:port or http://host:port, with user:password@ before the host if it asks"
+    try:
+        parts = urlsplit(value)
+        kind, host, port = ProxyKind(parts.scheme), parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(message) from None
+    if not host or not port or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError(message)
+    user, password = (None if text is None else unquote(text) for text in (parts.username, parts.password))
+    return Proxy(kind=kind, host=host, port=port, username=user, password=password)
 
+
+Plain = Annotated[str, AfterValidator(_plain)]
+ProxyAddress = Annotated[Proxy, BeforeValidator(_proxy)]
+
+_DEVICE = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9_.@-]{0,14}", re.IGNORECASE)
+"""A network device as Linux names it: 15 characters at most. An IPv6 address has a colon, an IPv4 one no letter."""
 _NETWORK_ID = re.compile(r"[a-z0-9-]{1,32}")
 _PORT_MAX = 65535
 
@@ -83,7 +104,13 @@ class Network(_Section):
 
     id: str = Field(default="d4c", description="network id; nodes of one id place together")
     listen: tuple[str, ...] = Field(default=("0.0.0.0:6881", "[::]:6881"), min_length=1, description="host:port each")
-    outgoing: str | None = Field(default=None, description="local address for connections that the node opens")
+    outgoing: str | None = Field(
+        default=None, description="local address or network device for all connections that the node opens"
+    )
+    announce_ip: str | None = Field(default=None, description="address that trackers are told, for a node behind NAT")
+    port_forwarding: bool = Field(default=False, description="ask the router for a port (UPnP, NAT-PMP)")
+    lan_discovery: bool = Field(default=False, description="find peers on the local network (BEP 14)")
+    proxy: ProxyAddress | None = Field(default=None, description="SOCKS5 or HTTP proxy that all traffic goes through")
     dht: bool = Field(default=True, description="find peers by the DHT (BEP 5)")
     dht_bootstrap: tuple[str, ...] = Field(
         default=("dht.libtorrent.org:25401", "router.bittorrent.com:6881"), description="first DHT contacts, host:port"
@@ -115,9 +142,22 @@ class Network(_Section):
     @field_validator("outgoing")
     @classmethod
     def _outgoing(cls, value: str | None) -> str | None:
-        if value is not None:
-            ipaddress.ip_address(value)
+        if value is None or _DEVICE.fullmatch(value):
+            return value
+        ipaddress.ip_address(value)
         return value
+
+    @field_validator("announce_ip")
+    @classmethod
+    def _announced(cls, value: str | None) -> str | None:
+        return None if value is None else str(ipaddress.ip_address(value))
+
+    @model_validator(mode="after")
+    def _nothing_past_the_proxy(self) -> Self:
+        if self.proxy is not None and (self.port_forwarding or self.lan_discovery):
+            message = "a proxy hides this host, port_forwarding and lan_discovery would show it; set them to false"
+            raise ValueError(message)
+        return self
 
 
 class Api(_Section):

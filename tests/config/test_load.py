@@ -30,6 +30,8 @@ download = "2 MB/s"
 id = "test-1"
 listen = ["127.0.0.1:0", "[::1]:6881"]
 outgoing = "127.0.0.1"
+announce_ip = "192.0.2.1"
+proxy = "socks5://me:p%40ss@127.0.0.9:1080"
 dht = false
 dht_bootstrap = ["127.0.0.1:1000"]
 allow_private = true
@@ -74,6 +76,11 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert (found.bandwidth.upload, found.bandwidth.download) == (2_500_000, 2_000_000)
     assert found.network.listen == ("127.0.0.1:0", "[::1]:6881")
     assert (found.network.id, found.network.outgoing, found.network.dht) == ("test-1", "127.0.0.1", False)
+    assert found.network.announce_ip == "192.0.2.1"
+    assert (found.network.port_forwarding, found.network.lan_discovery) == (False, False)
+    assert str(found.network.proxy) == "socks5://127.0.0.9:1080"
+    assert found.network.proxy is not None
+    assert found.network.proxy.password == "p@ss"
     assert (found.network.dht_bootstrap, found.network.allow_private) == (("127.0.0.1:1000",), True)
     assert (found.api.host, found.api.port) == ("::1", 0)
     assert (found.cycle.interval, found.cycle.probes, found.cycle.pace) == (timedelta(minutes=5), 7, 0.25)
@@ -91,6 +98,8 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
     environment = {}
     for section, keys in said.model_dump(mode="json", by_alias=True).items():
         for key, value in keys.items():
+            if value is None or key == "proxy":
+                continue
             text = json.dumps(value) if isinstance(value, list) else str(value)
             environment[f"SMARTNODE_{section}__{key}".upper()] = text
     environment |= {"SMARTNODE_CATALOGUE__REFRESH": "1800", "SMARTNODE_CYCLE__INTERVAL": "300 s"}
@@ -98,8 +107,20 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
         "SMARTNODE_CYCLE__A_MAX": "1 h",
         "SMARTNODE_CYCLE__T_MEM": "48 h",
         "SMARTNODE_CYCLE__T_URG": "0.5 h",
+        "SMARTNODE_NETWORK__PROXY": "socks5://me:p%40ss@127.0.0.9:1080",
     }
     assert load(write(tmp_path, ""), environment) == said
+
+
+def test_a_proxy_never_shows_its_password(tmp_path: Path) -> None:
+    """Neither the settings nor an error about the address hold the password in readable form; the library's url does."""
+    proxy = load(write(tmp_path, '[network]\nproxy = "socks5://me:hunter2@[::1]:1080"'), {}).network.proxy
+    assert proxy is not None
+    assert proxy.url == "socks5://me:hunter2@[::1]:1080"
+    assert "hunter2" not in f"{proxy} {proxy!r}"
+    with pytest.raises(ConfigError) as refused:
+        load(write(tmp_path, '[network]\nproxy = "ftp://me:hunter2@host:1080"'), {})
+    assert "hunter2" not in str(refused.value)
 
 
 def test_without_anything_there_are_the_defaults(tmp_path: Path) -> None:
@@ -186,7 +207,11 @@ def test_where_the_default_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("[network]\nlisten = []", "'network.listen': List should have at least 1 item"),
         ("[network]\nlisten = ['6881']", "'network.listen': '6881' is not host:port"),
         ("[network]\nlisten = ['example.org:1']", "'network.listen': 'example.org' does not appear to be an IPv4"),
-        ("[network]\noutgoing = 'eth0'", "'network.outgoing': 'eth0' does not appear to be an IPv4"),
+        ("[network]\noutgoing = 'eth0:1'", "'network.outgoing': 'eth0:1' does not appear to be an IPv4"),
+        ("[network]\nannounce_ip = 'home'", "'network.announce_ip': 'home' does not appear to be an IPv4"),
+        ("[network]\nproxy = 'socks4://host:1'", "'network.proxy': is no proxy, use socks5://host:port"),
+        ("[network]\nproxy = 'http://host:1/path'", "'network.proxy': is no proxy, use socks5://host:port"),
+        ("[network]\nproxy = 'socks5://host:1'\nport_forwarding = true", "'network': a proxy hides this host"),
         ("[network]\ndht_bootstrap = ['a:99999']", "'network.dht_bootstrap': 'a:99999' is not host:port"),
         ("[api]\nlisten = '0.0.0.0:80'", "'api.listen': '0.0.0.0:80' is not a loopback address"),
         ("[api]\nlisten = 'example.org:80'", "'api.listen': 'example.org' does not appear to be an IPv4"),
