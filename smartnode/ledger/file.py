@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from smartnode.errors import LedgerError
-from smartnode.ledger.schema import VERSION, create, version_of
+from smartnode.ledger.schema import VERSION, bring_up, version_of
 
 _BUSY_S = 5.0
 _DAMAGED_MAX = 10
@@ -45,7 +45,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
 def open_reader(path: Path) -> sqlite3.Connection | None:
     """Open *path* for reading only; None when there is nothing in it yet.
 
-    Beside a writer it reads as of its last transaction. Without one the file is opened as immutable: SQLite would
+    The file may be of an older schema: a reader does not bring it up. Beside a writer it reads as of its last
+    transaction. Without one the file is opened as immutable: SQLite would
     leave a -wal and a -shm beside it otherwise.
     """
     if not path.exists():
@@ -91,7 +92,7 @@ def _connect(path: Path) -> sqlite3.Connection:
             database.execute(pragma).fetchall()
         if version_of(database) < VERSION:
             with transaction(database):
-                create(database)
+                bring_up(database)
     except BaseException:
         database.close()
         raise

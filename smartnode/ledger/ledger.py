@@ -1,4 +1,4 @@
-"""What outlives a cycle, in SQLite: views with their holders, decisions, who this node is. Bounded, durable, small.
+"""What outlives a cycle, in SQLite: what was seen of swarms and mirrors, decisions, who this node is. Bounded, durable.
 
 One thread owns the connection. A damaged database is set aside and a new one begun: lost observations mean unknown,
 and unknown evicts nothing. Beyond the bounds a whole swarm is forgotten, the one looked at longest ago first: a view
@@ -8,7 +8,7 @@ that lost its holders would claim that there are none.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -17,15 +17,24 @@ import structlog
 
 from smartnode.domain.decision import Decision
 from smartnode.domain.identity import NODE_ID_LENGTH, NODE_ID_PREFIX, InfoHash, NodeId, node_id
-from smartnode.domain.swarm import Holder, SwarmView
+from smartnode.domain.mirror import Mirror
+from smartnode.domain.swarm import SwarmView
+from smartnode.domain.tracker import Scrape
 from smartnode.errors import LedgerError
 from smartnode.ledger.file import open_reader, open_writer, transaction
-from smartnode.ledger.rows import decision_of, decision_row, holder_of, holder_row, view_of, view_row
+from smartnode.ledger.rows import decision_of, decision_row
+from smartnode.ledger.tables import (
+    read_mirrors,
+    read_scrapes,
+    read_views,
+    write_mirrors,
+    write_scrapes,
+    write_views,
+)
 
 FILE_NAME = "ledger.sqlite"
 DECISIONS_MAX = 5_000
-HOLDERS_MAX = 200  # per swarm, those seen last
-SWARM_ROWS_MAX = 50_000  # views and holders together
+ROWS_MAX = 50_000  # views and holders together; counts of trackers; mirrors
 _NODE_ID = "node_id"
 
 T = TypeVar("T")
@@ -34,12 +43,12 @@ log = structlog.get_logger(__name__)
 
 class Ledger:
     """The ledger in *path*. *read_only*: for a dry run beside a running node; a missing file then reads as empty.
-    *swarm_rows_max*: how many views and holders are kept in all.
+    *rows_max*: how many views and holders are kept in all, how many counts of trackers, how many mirrors.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, swarm_rows_max: int = SWARM_ROWS_MAX) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, rows_max: int = ROWS_MAX) -> None:
         """Nothing is opened before open."""
-        self._swarm_rows_max = swarm_rows_max
+        self._rows_max = rows_max
         self._path = path
         self._read_only = read_only
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
@@ -74,12 +83,30 @@ class Ledger:
 
     async def views(self) -> dict[InfoHash, SwarmView]:
         """Return the last view of every swarm."""
-        return await self._run(self._views)
+        return await self._run(lambda: self._read(read_views, {}))
 
     async def remember(self, views: Sequence[SwarmView]) -> None:
         """Store views durably, all or none, each replacing the older one of its swarm."""
         if views:
-            await self._run(lambda: self._remember(views))
+            await self._run(lambda: self._write(lambda db: write_views(db, views, keep=self._rows_max)))
+
+    async def scrapes(self) -> dict[InfoHash, Scrape]:
+        """Return what trackers counted last of every swarm."""
+        return await self._run(lambda: self._read(read_scrapes, {}))
+
+    async def remember_scrapes(self, scrapes: Mapping[InfoHash, Scrape]) -> None:
+        """Store counts durably, all or none, each replacing the older ones of its swarm."""
+        if scrapes:
+            await self._run(lambda: self._write(lambda db: write_scrapes(db, scrapes, keep=self._rows_max)))
+
+    async def mirrors(self) -> Sequence[Mirror]:
+        """Return what is known of every web seed."""
+        return await self._run(lambda: self._read(read_mirrors, []))
+
+    async def remember_mirrors(self, mirrors: Sequence[Mirror]) -> None:
+        """Store web seeds durably, all or none, each replacing what was known of it."""
+        if mirrors:
+            await self._run(lambda: self._write(lambda db: write_mirrors(db, mirrors, keep=self._rows_max)))
 
     async def close_cycle(self, decisions: Sequence[Decision]) -> None:
         """Store decisions durably, all or none, and forget the oldest beyond 5,000."""
@@ -132,34 +159,17 @@ class Ledger:
             log.warning("ledger.node_id_damaged")
             return None
 
-    def _views(self) -> dict[InfoHash, SwarmView]:
+    def _read(self, read: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+        """Return what *read* finds in one state of the database; *nothing* where there is no ledger yet."""
         if self._database is None:
-            return {}
-        holders: dict[str, list[Holder]] = {}
+            return nothing
         with transaction(self._database, writes=False):
-            for info_hash, *row in self._database.execute(
-                "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen,"
-                " last_contact, progressed_at, witness FROM holders ORDER BY info_hash, last_contact DESC, peer_id DESC"
-            ):
-                holder = holder_of(tuple(row))
-                if holder is not None:
-                    holders.setdefault(info_hash, []).append(holder)
-            rows = self._database.execute("SELECT info_hash, looked_at, witness, mirrors FROM views").fetchall()
-        found = (view_of(row, tuple(holders.get(row[0], ()))) for row in rows)
-        return {view.info_hash: view for view in found if view is not None}
+            return read(self._database)
 
-    def _remember(self, views: Sequence[SwarmView]) -> None:
+    def _write(self, write: Callable[[sqlite3.Connection], None]) -> None:
         database = self._writing()
         with transaction(database):
-            for view in views:
-                last = sorted(view.holders, key=lambda h: (h.last_contact, h.peer_id), reverse=True)[:HOLDERS_MAX]
-                database.execute("INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?)", view_row(view))
-                database.execute("DELETE FROM holders WHERE info_hash = ?", (view.info_hash,))
-                database.executemany(
-                    "INSERT OR IGNORE INTO holders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [holder_row(view.info_hash, holder) for holder in last],
-                )
-            _forget_swarms(database, keep=self._swarm_rows_max)
+            write(database)
 
     def _decide(self, decisions: Sequence[Decision]) -> None:
         database = self._writing()
@@ -188,17 +198,3 @@ class Ledger:
             message = "the ledger is not open for writing"
             raise LedgerError(message)
         return self._database
-
-
-def _forget_swarms(database: sqlite3.Connection, *, keep: int) -> None:
-    """Keep *keep* views and holders: whole swarms go, those looked at longest ago (or never) first."""
-    (rows,) = database.execute("SELECT (SELECT count(*) FROM views) + (SELECT count(*) FROM holders)").fetchone()
-    if rows <= keep:
-        return
-    database.execute(
-        "DELETE FROM views WHERE info_hash IN (SELECT info_hash FROM ("
-        " SELECT info_hash, sum(1 + (SELECT count(*) FROM holders h WHERE h.info_hash = v.info_hash))"
-        " OVER (ORDER BY looked_at DESC NULLS LAST, info_hash) AS running FROM views v) WHERE running > ?)",
-        (keep,),
-    )
-    database.execute("DELETE FROM holders WHERE info_hash NOT IN (SELECT info_hash FROM views)")

@@ -10,8 +10,10 @@ from typing import Any
 
 from smartnode.domain.decision import Decision
 from smartnode.domain.identity import InfoHash, info_hash
+from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
+from smartnode.domain.tracker import Scrape
 
 Row = tuple[Any, ...]
 
@@ -56,12 +58,14 @@ def holder_row(info_hash: InfoHash, holder: Holder) -> Row:
         _stamp(holder.last_contact),
         _stamp(holder.progressed_at),
         holder.witness.value,
+        int(holder.upload_only),
+        holder.rate,
     )
 
 
 def holder_of(row: Row) -> Holder | None:
     """Return the holder of a row of ``holders`` without its info-hash; None when the row makes no sense."""
-    peer_id, host, port, client, smartnode, packed, length, first_seen, last_contact, progressed_at, witness = row
+    peer_id, host, port, client, smartnode, packed, length, first_seen, last_contact, progressed_at, *rest = row
     try:
         return Holder(
             address=Address(host=str(host), port=int(port)),
@@ -72,7 +76,74 @@ def holder_of(row: Row) -> Holder | None:
             first_seen=datetime.fromtimestamp(first_seen, UTC),
             last_contact=datetime.fromtimestamp(last_contact, UTC),
             progressed_at=_time(progressed_at),
-            witness=Witness(witness),
+            witness=Witness(rest[0]),
+            upload_only=bool(rest[1]),
+            rate=None if rest[2] is None else float(rest[2]),
+        )
+    except _NONSENSE:
+        return None
+
+
+def scrape_row(info_hash: InfoHash, scrape: Scrape) -> Row:
+    """Return what trackers counted as a row of ``scrapes``."""
+    return (
+        info_hash,
+        _stamp(scrape.at),
+        scrape.complete,
+        scrape.incomplete,
+        scrape.downloaded,
+        scrape.downloaded_before,
+        _stamp(scrape.before_at),
+    )
+
+
+def scrape_of(row: Row) -> tuple[InfoHash, Scrape] | None:
+    """Return torrent and counts of a row of ``scrapes``; None when the row makes no sense."""
+    name, at, complete, incomplete, downloaded, downloaded_before, before_at = row
+    try:
+        return info_hash(name), Scrape(
+            at=datetime.fromtimestamp(at, UTC),
+            complete=_count(complete),
+            incomplete=_count(incomplete),
+            downloaded=_count(downloaded),
+            downloaded_before=_count(downloaded_before),
+            before_at=_time(before_at),
+        )
+    except _NONSENSE:
+        return None
+
+
+def mirror_row(mirror: Mirror) -> Row:
+    """Return a web seed as a row of ``mirrors``."""
+    return (
+        mirror.info_hash,
+        mirror.url,
+        mirror.state.value,
+        mirror.target,
+        _text(mirror.reason),
+        _stamp(mirror.checked_at),
+        _stamp(mirror.hashed_at),
+        _stamp(mirror.until),
+        mirror.failures,
+        mirror.validator,
+    )
+
+
+def mirror_of(row: Row) -> Mirror | None:
+    """Return the web seed of a row of ``mirrors``; None when the row makes no sense."""
+    name, url, state, target, reason, checked_at, hashed_at, until, failures, validator = row
+    try:
+        return Mirror(
+            info_hash=info_hash(name),
+            url=str(url),
+            state=MirrorState(state),
+            target=str(target),
+            reason=str(reason),
+            checked_at=datetime.fromtimestamp(checked_at, UTC),
+            hashed_at=_time(hashed_at),
+            until=_time(until),
+            failures=int(failures),
+            validator=None if validator is None else str(validator),
         )
     except _NONSENSE:
         return None
@@ -112,6 +183,10 @@ def decision_of(row: Row) -> Decision | None:
         )
     except _NONSENSE:
         return None
+
+
+def _count(stored: int | None) -> int | None:
+    return None if stored is None else int(stored)
 
 
 def _stamp(at: datetime | None) -> float | None:

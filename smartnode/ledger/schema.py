@@ -7,9 +7,9 @@ import sqlite3
 
 from smartnode.errors import LedgerError
 
-VERSION = 1
+VERSION = 2
 
-_CREATE = (
+_FIRST = (
     "CREATE TABLE node (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
     """CREATE TABLE views (
         info_hash TEXT PRIMARY KEY,
@@ -47,6 +47,36 @@ _CREATE = (
     )""",
 )
 
+_SECOND = (
+    "ALTER TABLE holders ADD COLUMN upload_only INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE holders ADD COLUMN rate REAL",
+    """CREATE TABLE scrapes (
+        info_hash TEXT PRIMARY KEY,
+        at REAL NOT NULL,
+        complete INTEGER,
+        incomplete INTEGER,
+        downloaded INTEGER,
+        downloaded_before INTEGER,
+        before_at REAL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE mirrors (
+        info_hash TEXT NOT NULL,
+        url TEXT NOT NULL,
+        state TEXT NOT NULL,
+        target TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        checked_at REAL NOT NULL,
+        hashed_at REAL,
+        until REAL,
+        failures INTEGER NOT NULL,
+        validator TEXT,
+        PRIMARY KEY (info_hash, url)
+    ) WITHOUT ROWID""",
+)
+
+_STEPS = (_FIRST, _SECOND)
+"""Step n brings a database of schema n to n + 1; a step that was released is never changed."""
+
 
 def version_of(database: sqlite3.Connection) -> int:
     """Return the schema's version, 0 for an empty database; LedgerError when it is newer than this program."""
@@ -57,8 +87,9 @@ def version_of(database: sqlite3.Connection) -> int:
     return found
 
 
-def create(database: sqlite3.Connection) -> None:
-    """Make the tables; inside the caller's transaction."""
-    for statement in _CREATE:
-        database.execute(statement)
+def bring_up(database: sqlite3.Connection) -> None:
+    """Bring the tables from whatever version they are to this one; inside the caller's transaction."""
+    for step in _STEPS[version_of(database) :]:
+        for statement in step:
+            database.execute(statement)
     database.execute(f"PRAGMA user_version = {VERSION}")

@@ -113,7 +113,7 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
 
 
 def test_a_proxy_never_shows_its_password(tmp_path: Path) -> None:
-    """Neither the settings nor an error about the address hold the password in readable form; the library's url does."""
+    """Neither the settings nor an error about the address show the password; only the library's url holds it."""
     proxy = load(write(tmp_path, '[network]\nproxy = "socks5://me:hunter2@[::1]:1080"'), {}).network.proxy
     assert proxy is not None
     assert proxy.url == "socks5://me:hunter2@[::1]:1080"

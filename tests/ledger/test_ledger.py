@@ -11,8 +11,9 @@ import pytest
 
 from smartnode.domain.identity import NODE_ID_PREFIX
 from smartnode.errors import LedgerError
-from smartnode.ledger.ledger import DECISIONS_MAX, HOLDERS_MAX, Ledger
+from smartnode.ledger.ledger import DECISIONS_MAX, Ledger
 from smartnode.ledger.rows import TEXT_MAX
+from smartnode.ledger.tables import HOLDERS_MAX
 
 
 async def test_views_and_holders_survive_a_restart(opens: Any, make: Any) -> None:
@@ -52,7 +53,7 @@ async def test_one_peer_named_twice_counts_once(opens: Any, make: Any) -> None:
 
 async def test_beyond_the_bound_whole_swarms_are_forgotten(path: Path, make: Any) -> None:
     """The swarms looked at longest ago go with all their holders; no view is left that lost some."""
-    ledger = Ledger(path, swarm_rows_max=30)
+    ledger = Ledger(path, rows_max=30)
     await ledger.open()
     told = [make.view(n, holders=4, looked_at=make.now + timedelta(minutes=n)) for n in range(10)]
     await ledger.remember([make.view(99, holders=4, looked_at=None), *told])

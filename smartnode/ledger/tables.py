@@ -1,0 +1,115 @@
+"""What is stored of swarms and mirrors, as plain calls on an open database; the caller owns thread and transaction.
+
+Bounded: beyond the bound the rows that say the least go first. A database of schema 1 (a reader does not bring it up)
+has no counts of trackers and no mirrors.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.mirror import Mirror
+from smartnode.domain.swarm import Holder, SwarmView
+from smartnode.domain.tracker import Scrape
+from smartnode.ledger.rows import holder_of, holder_row, mirror_of, mirror_row, scrape_of, scrape_row, view_of, view_row
+from smartnode.ledger.schema import version_of
+
+HOLDERS_MAX = 200  # per swarm, those seen last
+NETWORK_SCHEMA: Final = 2
+"""The first schema that knows trackers and mirrors."""
+
+_HOLDERS: Final = (
+    "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen, last_contact,"
+    " progressed_at, witness, upload_only, rate FROM holders ORDER BY info_hash, last_contact DESC, peer_id DESC"
+)
+_HOLDERS_1: Final = _HOLDERS.replace("upload_only, rate", "0, NULL")
+
+
+def read_views(database: sqlite3.Connection) -> dict[InfoHash, SwarmView]:
+    """Return the last view of every swarm."""
+    newer = "upload_only, rate" if version_of(database) >= NETWORK_SCHEMA else "0, NULL"
+    holders: dict[str, list[Holder]] = {}
+    for info_hash, *row in database.execute(
+        "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen,"
+        f" last_contact, progressed_at, witness, {newer}"
+        " FROM holders ORDER BY info_hash, last_contact DESC, peer_id DESC"
+    ):
+        holder = holder_of(tuple(row))
+        if holder is not None:
+            holders.setdefault(info_hash, []).append(holder)
+    rows = database.execute("SELECT info_hash, looked_at, witness, mirrors FROM views").fetchall()
+    found = (view_of(row, tuple(holders.get(row[0], ()))) for row in rows)
+    return {view.info_hash: view for view in found if view is not None}
+
+
+def write_views(database: sqlite3.Connection, views: Sequence[SwarmView], *, keep: int) -> None:
+    """Store views, each replacing the older one of its swarm; at most *keep* views and holders stay."""
+    for view in views:
+        last = sorted(view.holders, key=lambda h: (h.last_contact, h.peer_id), reverse=True)[:HOLDERS_MAX]
+        database.execute("INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?)", view_row(view))
+        database.execute("DELETE FROM holders WHERE info_hash = ?", (view.info_hash,))
+        database.executemany(
+            "INSERT OR IGNORE INTO holders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [holder_row(view.info_hash, holder) for holder in last],
+        )
+    _forget_swarms(database, keep=keep)
+
+
+def read_scrapes(database: sqlite3.Connection) -> dict[InfoHash, Scrape]:
+    """Return what trackers counted last of every swarm."""
+    if version_of(database) < NETWORK_SCHEMA:
+        return {}
+    rows = database.execute(
+        "SELECT info_hash, at, complete, incomplete, downloaded, downloaded_before, before_at FROM scrapes"
+    )
+    return dict(found for found in map(scrape_of, rows) if found is not None)
+
+
+def write_scrapes(database: sqlite3.Connection, scrapes: Mapping[InfoHash, Scrape], *, keep: int) -> None:
+    """Store counts, each replacing the older ones of its swarm; the *keep* newest stay."""
+    database.executemany(
+        "INSERT OR REPLACE INTO scrapes VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [scrape_row(info_hash, scrape) for info_hash, scrape in scrapes.items()],
+    )
+    database.execute(
+        "DELETE FROM scrapes WHERE info_hash IN"
+        " (SELECT info_hash FROM scrapes ORDER BY at DESC, info_hash LIMIT -1 OFFSET ?)",
+        (keep,),
+    )
+
+
+def read_mirrors(database: sqlite3.Connection) -> list[Mirror]:
+    """Return what is known of every web seed."""
+    if version_of(database) < NETWORK_SCHEMA:
+        return []
+    rows = database.execute(
+        "SELECT info_hash, url, state, target, reason, checked_at, hashed_at, until, failures, validator FROM mirrors"
+    )
+    return [mirror for mirror in map(mirror_of, rows) if mirror is not None]
+
+
+def write_mirrors(database: sqlite3.Connection, mirrors: Iterable[Mirror], *, keep: int) -> None:
+    """Store web seeds, each replacing what was known of it; the *keep* that were asked last stay."""
+    database.executemany(
+        "INSERT OR REPLACE INTO mirrors VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [mirror_row(m) for m in mirrors]
+    )
+    database.execute(
+        "DELETE FROM mirrors WHERE (info_hash, url) IN"
+        " (SELECT info_hash, url FROM mirrors ORDER BY checked_at DESC, info_hash, url LIMIT -1 OFFSET ?)",
+        (keep,),
+    )
+
+
+def _forget_swarms(database: sqlite3.Connection, *, keep: int) -> None:
+    """Keep *keep* views and holders: whole swarms go, those looked at longest ago (or never) first."""
+    (rows,) = database.execute("SELECT (SELECT count(*) FROM views) + (SELECT count(*) FROM holders)").fetchone()
+    if rows <= keep:
+        return
+    database.execute(
+        "DELETE FROM views WHERE info_hash IN (SELECT info_hash FROM ("
+        " SELECT info_hash, sum(1 + (SELECT count(*) FROM holders h WHERE h.info_hash = v.info_hash))"
+        " OVER (ORDER BY looked_at DESC NULLS LAST, info_hash) AS running FROM views v) WHERE running > ?)",
+        (keep,),
+    )
+    database.execute("DELETE FROM holders WHERE info_hash NOT IN (SELECT info_hash FROM views)")
