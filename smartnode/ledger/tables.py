@@ -28,13 +28,8 @@ _HOLDERS_1: Final = _HOLDERS.replace("upload_only, rate", "0, NULL")
 
 def read_views(database: sqlite3.Connection) -> dict[InfoHash, SwarmView]:
     """Return the last view of every swarm."""
-    newer = "upload_only, rate" if version_of(database) >= NETWORK_SCHEMA else "0, NULL"
     holders: dict[str, list[Holder]] = {}
-    for info_hash, *row in database.execute(
-        "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen,"
-        f" last_contact, progressed_at, witness, {newer}"
-        " FROM holders ORDER BY info_hash, last_contact DESC, peer_id DESC"
-    ):
+    for info_hash, *row in database.execute(_HOLDERS if version_of(database) >= NETWORK_SCHEMA else _HOLDERS_1):
         holder = holder_of(tuple(row))
         if holder is not None:
             holders.setdefault(info_hash, []).append(holder)
