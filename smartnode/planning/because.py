@@ -26,6 +26,8 @@ def sight(torrent: Surveyed) -> Numbers:
         "mirrors": torrent.health.mirrors,
         "priority": None if item is None else item.priority,
         "target_replicas": None if item is None else item.target_replicas,
+        "downloads_in_a_week": torrent.demand.downloads,
+        "slow_leechers": torrent.demand.slow,
     }
 
 
@@ -130,11 +132,15 @@ def _coverage(field: Survey, indices: NDArray[np.int64], torrent: Surveyed) -> N
 
 
 def _seen(torrent: Surveyed, evidence: Numbers) -> str:
+    wanted = ""
+    if torrent.demand.is_there:
+        counted, slow = torrent.demand.downloads, torrent.demand.slow
+        wanted = f"; in demand: {'?' if counted is None else counted} downloads in a week, {slow} slow leechers"
     age = torrent.health.age
     if age is None:
-        return "the swarm was never looked at"
+        return f"the swarm was never looked at{wanted}"
     ago = f"{age.total_seconds() / 60:.0f} min ago"
     if not torrent.health.known:
-        return f"the last look, {ago}, is too old to count"
+        return f"the last look, {ago}, is too old to count{wanted}"
     low, high = evidence["copies_seen"], evidence["copies_seen_max"]
-    return f"{low if low == high else f'{low} to {high}'} other copies seen {ago} by {evidence['witness']}"
+    return f"{low if low == high else f'{low} to {high}'} other copies seen {ago} by {evidence['witness']}{wanted}"

@@ -45,18 +45,18 @@ def observe(view: SwarmView | None, cut: Cut, *, policy: Policy, node: NodeId, n
     copies, coming, guards, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(4))
     if view is None or view.looked_at is None:
         return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming, guards=guards)
-    known = _is_within(policy.a_max, view.looked_at, now)
+    known = is_within(policy.a_max, view.looked_at, now)
     for holder in distinct(view.holders, node):
-        if holder.pieces.length != cut.layout.num_pieces or not _is_within(policy.t_mem, holder.last_contact, now):
+        if holder.pieces.length != cut.layout.num_pieces or not is_within(policy.t_mem, holder.last_contact, now):
             continue
         have = holder.pieces.to_array()
         whole = cut.whole(have)
         copies += whole
         if view.looked_at - holder.last_contact <= policy.t_urg:
             online |= whole
-        if holder.smartnode and _is_within(policy.a_guard, holder.last_contact, now):
+        if holder.smartnode and is_within(policy.a_guard, holder.last_contact, now):
             guards += whole
-        if holder.progressed_at is not None and _is_within(policy.t_progress, holder.progressed_at, now):
+        if holder.progressed_at is not None and is_within(policy.t_progress, holder.progressed_at, now):
             coming |= cut.touched(have) & ~whole
     copies[online == 0] = 0
     age = max(now - view.looked_at, timedelta(0))
@@ -88,6 +88,6 @@ def _age_order(holder: Holder) -> tuple[datetime, object, bytes, bytes]:
     return (holder.last_contact, holder.address, holder.peer_id, holder.pieces.bits)
 
 
-def _is_within(limit: timedelta, then: datetime, now: datetime) -> bool:
+def is_within(limit: timedelta, then: datetime, now: datetime) -> bool:
     """*then* is at most *limit* before *now*; a time from the future is no evidence, but for the slack of a clock."""
     return -_CLOCK_SLACK <= now - then <= limit

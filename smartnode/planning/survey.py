@@ -19,6 +19,7 @@ from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import SegmentRef
 from smartnode.domain.swarm import SwarmView
+from smartnode.planning.demand import WORTH, Demand, demand
 from smartnode.planning.health import Health, observe
 from smartnode.planning.policy import Policy
 from smartnode.planning.ranks import fetch_ranks
@@ -42,6 +43,7 @@ class Surveyed:
     view: SwarmView | None
     cut: Cut
     health: Health
+    demand: Demand
     first: int
 
 
@@ -103,12 +105,13 @@ def survey(
     for placed in roster:
         cut, view = Cut.of(placed.layout), views.get(placed.info_hash)
         health = observe(view, cut, policy=policy, node=node, now=now)
-        torrents.append(Surveyed(placed=placed, view=view, cut=cut, health=health, first=first))
+        readers = demand(view, placed.holding, policy=policy, node=node, now=now)
+        torrents.append(Surveyed(placed=placed, view=view, cut=cut, health=health, demand=readers, first=first))
         own.append(_own(placed, cut))
         first += cut.count
     counts = [each.cut.count for each in torrents]
     credit = np.array([min(policy.kappa * (each.health.mirrors or 0), 1.0) for each in torrents], dtype=np.float64)
-    base, spared = np.repeat(credit + _merit(roster, policy), counts), np.repeat(credit, counts)
+    base, spared = np.repeat(credit + _merit(torrents, policy), counts), np.repeat(credit, counts)
     cost = _joined([cost for cost, _ in own], np.int64)
     copies = _joined([each.health.copies for each in torrents], np.int64)
     coming = _joined([each.health.coming for each in torrents], np.int64)
@@ -141,17 +144,20 @@ def _own(placed: Placed, cut: Cut) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return cut.bytes_in(~promised), cut.bytes_in(have)
 
 
-def _merit(roster: Sequence[Placed], policy: Policy) -> NDArray[np.float64]:
+def _merit(torrents: Sequence[Surveyed], policy: Policy) -> NDArray[np.float64]:
     """Per torrent: what value and target take from u; the mean target is by bytes, so that shifts cancel out."""
-    items = [placed.item for placed in roster]
+    items = [each.placed.item for each in torrents]
     targets = [None if item is None else _target(item) for item in items]
-    stated = [(target, placed.layout.total_size) for target, placed in zip(targets, roster, strict=True) if target]
+    stated = [(target, each.placed.layout.total_size) for target, each in zip(targets, torrents, strict=True) if target]
     weight = sum(size for _, size in stated)
     mean = sum(target * size for target, size in stated) / weight if weight else 0.0
-    worth = [0 if item is None else max(-PRIORITY_LIMIT, min(PRIORITY_LIMIT, item.priority)) for item in items]
-    value = [-each * math.log(2) / policy.lambda_ for each in worth]
+    worth = [
+        (0 if item is None else max(-PRIORITY_LIMIT, min(PRIORITY_LIMIT, item.priority))) * math.log(2)
+        + (math.log(WORTH) if each.demand.is_there else 0.0)
+        for item, each in zip(items, torrents, strict=True)
+    ]
     shift = [mean - target if target else 0.0 for target in targets]
-    return np.array(value, dtype=np.float64) + np.array(shift, dtype=np.float64)
+    return np.array(shift, dtype=np.float64) - np.array(worth, dtype=np.float64) / policy.lambda_
 
 
 def _target(item: Item) -> int | None:
