@@ -3,31 +3,42 @@ cut off or serve something else.
 
 The first of the configured sources that answers with an acceptable file wins. A file of which no row can be used never
 takes the place of one that had some. An unchanged file is not swapped again.
+
+The stored file is hashed and read once per process, and again only when another process swapped it or another slice of
+a large catalogue is wanted: a poll that finds nothing new costs one request and no reading.
 """
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
 
+from smartnode.catalogue.answer import NOTHING_KNOWN, Validators
 from smartnode.catalogue.download import Bounds
 from smartnode.catalogue.read import Reading, read_catalogue
 from smartnode.catalogue.selection import DEFAULT_CAP, Selection
-from smartnode.catalogue.source import CATALOGUE_BOUNDS, fetch
+from smartnode.catalogue.source import CATALOGUE_BOUNDS, BusyError, Incoming, fetch, is_web, without_user
 from smartnode.catalogue.store import Note, Store
 from smartnode.catalogue.torrents import Torrents
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.identity import InfoHash
+from smartnode.domain.network import Proxy
 from smartnode.errors import CatalogueError
 from smartnode.metainfo.read import Metainfo
+from smartnode.web.retry import retry_after
 
+MIN_WAIT, MAX_WAIT = timedelta(seconds=1), timedelta(hours=1)
+"""Bounds of what a busy source may ask for; the schedule's own pace is between them."""
+_LOOKS = 3  # another process may swap the file under our eyes
 _log = structlog.get_logger(__name__)
 
 
 class Catalogue:
-    """The catalogue room. *urls* are asked in order; *cap* bounds the items held in memory (see ``selection``)."""
+    """The catalogue room. *urls* are asked in order; *cap* bounds the items held in memory (see ``selection``). With a
+    *proxy* nothing is asked or resolved past it.
+    """
 
     def __init__(
         self,
@@ -39,15 +50,18 @@ class Catalogue:
         allow_private: bool,
         cap: int = DEFAULT_CAP,
         bounds: Bounds = CATALOGUE_BOUNDS,
+        proxy: Proxy | None = None,
     ) -> None:
         self._store = Store(state)
-        self._torrents = Torrents(cache=cache, allow_private=allow_private)
+        self._torrents = Torrents(cache=cache, allow_private=allow_private, proxy=proxy)
         self._urls = urls
         self._allow_unsigned, self._allow_private = allow_unsigned, allow_private
-        self._cap, self._bounds = cap, bounds
+        self._cap, self._bounds, self._proxy = cap, bounds, proxy
         self._snapshot: Snapshot | None = None
-        self._stored: str | None = None
+        self._selection: Selection | None = None
+        self._stored: Note | None = None
         self._degraded: tuple[str, ...] = ()
+        self._wait: timedelta | None = None
         self._one_at_a_time = asyncio.Lock()
 
     def current(self) -> Snapshot | None:
@@ -57,6 +71,12 @@ class Catalogue:
     def degraded(self) -> tuple[str, ...]:
         """Return why the last refresh was not taken, each line starting with ``catalogue: ``; empty when it was."""
         return self._degraded
+
+    def retry_after(self) -> timedelta | None:
+        """Return how long the busiest source of the last refresh asks to be left alone, from 1 s to 1 h; None when none
+        said so.
+        """
+        return self._wait
 
     async def metainfo(self, item: Item) -> Metainfo:
         """Return the checked .torrent of *item*; MetainfoError when it cannot be had."""
@@ -71,7 +91,7 @@ class Catalogue:
         self._require_allowed()
         async with self._one_at_a_time:
             self._degraded = ()
-            await self._load(self._selection(held, slice_number))
+            await self._look(self._wanted(held, slice_number))
             return self._snapshot
 
     async def refresh(
@@ -79,14 +99,16 @@ class Catalogue:
     ) -> Snapshot:
         """Ask the sources, take the first acceptable file, and return the snapshot in use.
 
-        CatalogueError only when there is no accepted snapshot at all or unsigned catalogues are not allowed; otherwise
-        the last good one is returned and ``degraded`` tells why.
+        The stored file is read before only where the wanted slice of it is not in view: at the first call, after
+        another process swapped it, and at each call for a catalogue over the cap, so that its slices go round even
+        while nothing changes. CatalogueError only when there is no accepted snapshot at all or unsigned catalogues are
+        not allowed; otherwise the last good one is returned and ``degraded`` tells why.
         """
         self._require_allowed()
-        selection = self._selection(held, slice_number)
+        selection = self._wanted(held, slice_number)
         async with self._one_at_a_time:
-            self._degraded = ()
-            await self._load(selection)
+            self._degraded, self._wait = (), None
+            await self._look(selection)
             stored = self._degraded
             reasons: list[str] = []
             for url in self._urls:
@@ -95,6 +117,7 @@ class Catalogue:
                 except CatalogueError as error:
                     _log.warning("catalogue.source_refused", source_number=len(reasons), reason=str(error))
                     reasons.append(str(error))
+                    self._wait = _longest(self._wait, error, now)
                 else:
                     self._degraded = ()
                     return self._snapshot
@@ -103,39 +126,71 @@ class Catalogue:
                 raise _no_catalogue(reasons)
             return self._snapshot
 
-    async def _load(self, selection: Selection) -> None:
-        self._stored = None
+    async def _look(self, selection: Selection) -> None:
+        """Bring *selection* of the stored file into view, if it is not there; whatever is read is hashed before."""
         try:
-            note = await asyncio.to_thread(self._store.current)
-            if note is None:
-                return
-            self._stored = note.sha256
-            if not self._is_whole(note):
-                reading = await read_catalogue(self._store.file, selection=selection, allow_private=self._allow_private)
-                self._snapshot = _snapshot(reading, note)
+            for _ in range(_LOOKS):
+                if self._shows(selection) and await asyncio.to_thread(self._store.is_as_seen):
+                    return
+                self._stored = None
+                note = self._stored = await asyncio.to_thread(self._store.current)
+                if note is None or self._shows(selection):
+                    return
+                file = self._store.file
+                reading = await read_catalogue(file, selection=selection, allow_private=self._allow_private)
+                self._snapshot, self._selection = _snapshot(reading, note), selection
         except CatalogueError as error:
             self._degraded = (f"catalogue: {error}",)
 
-    def _is_whole(self, note: Note) -> bool:
-        """Whether the snapshot in memory is of this file and leaves nothing out, so that no slice would differ."""
+    def _shows(self, selection: Selection) -> bool:
+        """Whether the snapshot in memory is *selection* of the stored file, or the whole of it, so that no slice would
+        differ.
+        """
         seen = self._snapshot
-        return seen is not None and seen.sha256 == note.sha256 and len(seen.items) == seen.good
+        if seen is None or self._stored is None or seen.sha256 != self._stored.sha256:
+            return False
+        return len(seen.items) == seen.good or self._selection == selection
 
     async def _take(self, url: str, selection: Selection, now: datetime) -> Snapshot:
-        file = await asyncio.to_thread(self._store.temporary)
+        source, sha256 = without_user(url), self._readable()
+        known = await asyncio.to_thread(self._known, source, sha256)
+        intake = await asyncio.to_thread(self._store.intake, url=source if is_web(url) else None)
         try:
-            incoming = await fetch(url, file, bounds=self._bounds)
-            if self._snapshot is not None and incoming.sha256 == self._snapshot.sha256 == self._stored:
-                return self._snapshot
-            reading = await read_catalogue(file, selection=selection, allow_private=self._allow_private)
-            if not reading.good:
-                raise _nothing_usable(incoming.source, reading)
-            note = await asyncio.to_thread(self._store.accept, incoming, now)
-            return _snapshot(reading, note)
+            incoming = await fetch(url, intake, bounds=self._bounds, proxy=self._proxy, known=known)
+            if incoming is not None and incoming.sha256 != sha256:
+                return await self._swap(incoming, selection, now)
+            if incoming is not None:
+                await self._remember(incoming)
+            assert self._snapshot is not None
+            return self._snapshot
         finally:
-            await asyncio.to_thread(file.unlink, missing_ok=True)
+            await asyncio.to_thread(intake.close)
 
-    def _selection(self, held: frozenset[InfoHash], slice_number: int) -> Selection:
+    async def _swap(self, incoming: Incoming, selection: Selection, now: datetime) -> Snapshot:
+        reading = await read_catalogue(incoming.file, selection=selection, allow_private=self._allow_private)
+        if not reading.good:
+            raise _nothing_usable(incoming.source, reading)
+        self._stored = await asyncio.to_thread(
+            self._store.accept, incoming.file, sha256=incoming.sha256, source=incoming.source, now=now
+        )
+        self._snapshot, self._selection = _snapshot(reading, self._stored), selection
+        await self._remember(incoming)
+        return self._snapshot
+
+    def _readable(self) -> str | None:
+        """Return the digest of the stored file if the snapshot in memory is of it; only then may a source say that it
+        is unchanged.
+        """
+        seen, stored = self._snapshot, self._stored
+        return stored.sha256 if seen is not None and stored is not None and seen.sha256 == stored.sha256 else None
+
+    def _known(self, source: str, sha256: str | None) -> Validators:
+        return NOTHING_KNOWN if sha256 is None else self._store.known(source, sha256=sha256)
+
+    async def _remember(self, incoming: Incoming) -> None:
+        await asyncio.to_thread(self._store.remember, incoming.source, incoming.validators, sha256=incoming.sha256)
+
+    def _wanted(self, held: frozenset[InfoHash], slice_number: int) -> Selection:
         return Selection(cap=self._cap, held=held, slice_number=slice_number)
 
     def _require_allowed(self) -> None:
@@ -163,6 +218,13 @@ def snapshot_of(reading: Reading, *, sha256: str, source: str, accepted_at: date
 def _snapshot(reading: Reading, note: Note) -> Snapshot:
     whole = snapshot_of(reading, sha256=note.sha256, source=note.source, accepted_at=note.accepted_at)
     return replace(whole, seq=note.seq)
+
+
+def _longest(wait: timedelta | None, error: CatalogueError, now: datetime) -> timedelta | None:
+    asked = retry_after(error.retry_after, now) if isinstance(error, BusyError) else None
+    if asked is None:
+        return wait
+    return max(wait or MIN_WAIT, min(asked, MAX_WAIT))
 
 
 def _nothing_usable(source: str, reading: Reading) -> CatalogueError:

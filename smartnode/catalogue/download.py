@@ -1,23 +1,23 @@
 """A download is whole or it is nothing: bounded in bytes, time and redirects, and never decoded on the way.
 
-An early close is an error when the length was announced; where it was not, the file's own end has to tell. There is no
-retry here: that belongs to the schedule.
+An early close is an error when the length was announced; where it was not, the file's own end has to tell. What an
+earlier try left in the intake is continued when the server still has that very file. There is no retry here: that
+belongs to the schedule.
 """
 
 import asyncio
-import hashlib
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import httpx
 
+from smartnode.catalogue.answer import NOTHING_KNOWN, Answer, DownloadError, Kind, Question, Validators, judge
+from smartnode.catalogue.intake import Intake
+from smartnode.domain.network import Proxy
 from smartnode.web.address import shown
 from smartnode.web.transport import client
 
 MAX_REDIRECTS = 5
-CHUNK_BYTES = 256 << 10
 _HEAD_BYTES = 16
 
 
@@ -29,25 +29,43 @@ class Bounds:
     deadline_s: float
 
 
-class DownloadError(Exception):
-    """The download failed; the text is the reason in one line. It does not leave this room."""
-
-
 CheckAddress = Callable[[str], str]
 CheckHead = Callable[[bytes], None]
 
 
-async def download(
-    url: str, file: Path, *, bounds: Bounds, allow_private: bool, address: CheckAddress, head: CheckHead
-) -> str:
-    """Write what *url* serves durably to *file* and return its SHA-256 in hex; DownloadError otherwise.
-
-    *address* returns each address of the chain as it may be asked, or raises ValueError; *head* may raise on the first
-    bytes and so end the download early.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manners:
+    """How a download asks: *address* returns each address of the chain as it may be asked, or raises ValueError; *head*
+    may raise on the first bytes and so end the download early. With a *proxy* everything goes through it.
     """
+
+    bounds: Bounds
+    allow_private: bool
+    address: CheckAddress
+    head: CheckHead
+    proxy: Proxy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A whole file: its *sha256* in hex, and what the server said of it."""
+
+    sha256: str
+    validators: Validators
+
+
+async def download(url: str, intake: Intake, *, manners: Manners, known: Validators = NOTHING_KNOWN) -> Received | None:
+    """Bring what *url* serves into *intake*, whole and durable; None: it still is the file that *known* is of.
+
+    DownloadError otherwise; the deadline is for this try, the limit of bytes for the whole file.
+    """
+    bounds = manners.bounds
     try:
-        async with asyncio.timeout(bounds.deadline_s), client(allow_private=allow_private) as http:
-            return await _follow(http, url, file, bounds=bounds, address=address, head=head)
+        async with (
+            asyncio.timeout(bounds.deadline_s),
+            client(allow_private=manners.allow_private, proxy=manners.proxy) as http,
+        ):
+            return await _follow(http, url, intake, manners=manners, known=known)
     except TimeoutError as error:
         message = f"it takes longer than {bounds.deadline_s:g} s"
         raise DownloadError(message) from error
@@ -59,21 +77,29 @@ async def download(
 
 
 async def _follow(
-    http: httpx.AsyncClient, url: str, file: Path, *, bounds: Bounds, address: CheckAddress, head: CheckHead
-) -> str:
-    at = url
+    http: httpx.AsyncClient, url: str, intake: Intake, *, manners: Manners, known: Validators
+) -> Received | None:
+    at, question = url, Question(known=known, progress=intake.progress)
     for _ in range(MAX_REDIRECTS + 1):
         try:
-            at = address(at)
+            at = manners.address(at)
         except ValueError as error:
             message = f"the address {error}"
             raise DownloadError(message) from error
-        async with http.stream("GET", at, headers={"Accept-Encoding": "identity"}) as response:
-            if response.is_redirect:
+        async with http.stream("GET", at, headers=question.headers) as response:
+            if response.has_redirect_location:
                 at = _next(response, at)
                 continue
-            _check(response, bounds)
-            return await _receive(response, file, bounds=bounds, head=head)
+            answer = _judge(response, question, intake, manners.bounds)
+            match answer.kind:
+                case Kind.UNCHANGED:
+                    intake.forget()
+                    return None
+                case Kind.NO_SUCH_REST:
+                    intake.forget()
+                    question = replace(question, progress=None)
+                case Kind.WHOLE | Kind.REST:
+                    return await _receive(response, answer, intake, manners)
     message = f"it redirects more than {MAX_REDIRECTS} times"
     raise DownloadError(message)
 
@@ -86,38 +112,51 @@ def _next(response: httpx.Response, at: str) -> str:
     return str(target)
 
 
-def _check(response: httpx.Response, bounds: Bounds) -> None:
-    if response.status_code != httpx.codes.OK:
-        message = f"the server answers {response.status_code} {response.reason_phrase}".rstrip()
+def _judge(response: httpx.Response, question: Question, intake: Intake, bounds: Bounds) -> Answer:
+    try:
+        return judge(
+            question,
+            response.status_code,
+            response.headers,
+            reason=response.reason_phrase,
+            max_bytes=bounds.max_bytes,
+        )
+    except DownloadError as error:
+        if error.hostile:
+            intake.forget()
+        raise
+
+
+async def _receive(response: httpx.Response, answer: Answer, intake: Intake, manners: Manners) -> Received:
+    if answer.kind is Kind.WHOLE:
+        await asyncio.to_thread(intake.restart, etag=answer.validators.etag, total=answer.total)
+    limit = manners.bounds.max_bytes if answer.total is None else answer.total
+    first = b"" if answer.kind is Kind.WHOLE else bytes(_HEAD_BYTES)  # a rest's beginning was judged in its time
+    async for chunk in response.aiter_raw():
+        if len(first) < _HEAD_BYTES:
+            first = (first + chunk)[:_HEAD_BYTES]
+            if len(first) == _HEAD_BYTES:
+                _judge_head(first, intake, manners.head)
+        if intake.length + len(chunk) > limit:
+            intake.forget()
+            raise DownloadError(_too_long(answer, manners.bounds))
+        if intake.take(chunk):
+            await asyncio.to_thread(intake.write)
+    if answer.total is not None and intake.length < answer.total:
+        message = f"it ends after {intake.length} of {answer.total} bytes"
         raise DownloadError(message)
-    encoding = response.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        message = f"the server encodes it as {shown(encoding)} although asked not to"
-        raise DownloadError(message)
-    length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length[:20]) > bounds.max_bytes:
-        message = f"its {length[:20]} bytes are over the limit of {bounds.max_bytes}"
-        raise DownloadError(message)
+    return Received(sha256=await asyncio.to_thread(intake.finish), validators=answer.validators)
 
 
-async def _receive(response: httpx.Response, file: Path, *, bounds: Bounds, head: CheckHead) -> str:
-    digest, received, first = hashlib.sha256(), 0, b""
-    with await asyncio.to_thread(file.open, "wb") as out:
-        async for chunk in response.aiter_raw(CHUNK_BYTES):
-            if len(first) < _HEAD_BYTES:
-                first = (first + chunk)[:_HEAD_BYTES]
-                if len(first) == _HEAD_BYTES:
-                    head(first)
-            received += len(chunk)
-            if received > bounds.max_bytes:
-                message = f"it is over the limit of {bounds.max_bytes} bytes"
-                raise DownloadError(message)
-            digest.update(chunk)
-            await asyncio.to_thread(out.write, chunk)
-        await asyncio.to_thread(_settle, out.fileno(), out.flush)
-    return digest.hexdigest()
+def _judge_head(first: bytes, intake: Intake, head: CheckHead) -> None:
+    try:
+        head(first)
+    except Exception:
+        intake.forget()
+        raise
 
 
-def _settle(fileno: int, flush: Callable[[], None]) -> None:
-    flush()
-    os.fsync(fileno)
+def _too_long(answer: Answer, bounds: Bounds) -> str:
+    if answer.total is None:
+        return f"it is over the limit of {bounds.max_bytes} bytes"
+    return f"it is longer than the {answer.total} bytes that were announced"

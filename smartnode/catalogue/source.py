@@ -4,15 +4,17 @@ A local file is copied too: what was judged must be what is kept, even when the 
 """
 
 import asyncio
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from smartnode.catalogue.download import CHUNK_BYTES, Bounds, DownloadError, download
+from smartnode.catalogue.answer import NOTHING_KNOWN, DownloadError, Validators
+from smartnode.catalogue.download import Bounds, Manners, Received, download
 from smartnode.catalogue.footer import check_head
+from smartnode.catalogue.intake import PORTION_BYTES, Intake
+from smartnode.domain.network import Proxy
 from smartnode.errors import CatalogueError
 from smartnode.web.address import scheme_of, shown, web_address
 
@@ -21,20 +23,39 @@ CATALOGUE_BOUNDS = Bounds(max_bytes=2 << 30, deadline_s=900.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A fetched file, not judged yet: *sha256* in hex, *source* fit to be shown."""
+    """A fetched file, not judged yet: *sha256* in hex, *source* fit to be shown, *validators* its server's word."""
 
     file: Path
     sha256: str
     source: str
+    validators: Validators = NOTHING_KNOWN
 
 
-async def fetch(source: str, file: Path, *, bounds: Bounds = CATALOGUE_BOUNDS) -> Incoming:
-    """Bring *source* (a path, ``file:`` or http(s) address) to *file*; CatalogueError says why it cannot be had."""
+class BusyError(CatalogueError):
+    """A server (429, 503) asks to be left alone for a while: *retry_after* is its header as it came."""
+
+    def __init__(self, text: str, *, cure: str, retry_after: str) -> None:
+        super().__init__(text, cure=cure)
+        self.retry_after = retry_after
+
+
+async def fetch(
+    source: str,
+    intake: Intake,
+    *,
+    bounds: Bounds = CATALOGUE_BOUNDS,
+    proxy: Proxy | None = None,
+    known: Validators = NOTHING_KNOWN,
+) -> Incoming | None:
+    """Bring *source* (a path, ``file:`` or http(s) address) into *intake*; CatalogueError says why it cannot be had.
+
+    None: its server says that it still is the file that *known* is of.
+    """
     match scheme_of(source):
         case "http" | "https":
-            sha256 = await _fetch_web(source, file, bounds)
+            received = await _fetch_web(source, intake, bounds=bounds, proxy=proxy, known=known)
         case "file":
-            sha256 = await asyncio.to_thread(_copy, _file_path(source), file, bounds.max_bytes)
+            received = await asyncio.to_thread(_copy, _file_path(source), intake, bounds.max_bytes)
         case "magnet":
             message = f"a catalogue by magnet link is not supported yet: {shown(source)}"
             raise CatalogueError(message, cure="give a path or an http(s) address")
@@ -42,28 +63,41 @@ async def fetch(source: str, file: Path, *, bounds: Bounds = CATALOGUE_BOUNDS) -
             message = f"{scheme} addresses are not supported: {shown(source)}"
             raise CatalogueError(message, cure="give a path or an http(s) address")
         case _:
-            sha256 = await asyncio.to_thread(_copy, Path(source), file, bounds.max_bytes)
-    return Incoming(file=file, sha256=sha256, source=without_user(source))
+            received = await asyncio.to_thread(_copy, Path(source), intake, bounds.max_bytes)
+    if received is None:
+        return None
+    shows = without_user(source)
+    return Incoming(file=intake.file, sha256=received.sha256, source=shows, validators=received.validators)
+
+
+def is_web(source: str) -> bool:
+    """Whether *source* is an http(s) address."""
+    return scheme_of(source) in {"http", "https"}
 
 
 def without_user(source: str) -> str:
     """Return *source* without a user name and password."""
-    if scheme_of(source) not in {"http", "https"}:
+    if not is_web(source):
         return source
     parts = urlsplit(source)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-async def _fetch_web(source: str, file: Path, bounds: Bounds) -> str:
+async def _fetch_web(
+    source: str, intake: Intake, *, bounds: Bounds, proxy: Proxy | None, known: Validators
+) -> Received | None:
     def address(url: str) -> str:
         # The volunteer's own setting may name a user and a private host; what it redirects to may be private too.
         return url if url == source else web_address(url, allow_private=True)
 
+    manners = Manners(bounds=bounds, allow_private=True, address=address, head=check_head, proxy=proxy)
     try:
-        return await download(source, file, bounds=bounds, allow_private=True, address=address, head=check_head)
+        return await download(source, intake, manners=manners, known=known)
     except DownloadError as error:
-        message = f"{without_user(source)} cannot be fetched: {error}"
-        raise CatalogueError(message, cure="check catalogue.urls and the network") from error
+        message, cure = f"{without_user(source)} cannot be fetched: {error}", "check catalogue.urls and the network"
+        if error.retry_after is not None:
+            raise BusyError(message, cure=cure, retry_after=error.retry_after) from error
+        raise CatalogueError(message, cure=cure) from error
 
 
 def _file_path(source: str) -> Path:
@@ -74,25 +108,22 @@ def _file_path(source: str) -> Path:
     return Path(unquote(parts.path))
 
 
-def _copy(origin: Path, file: Path, max_bytes: int) -> str:
-    digest, copied = hashlib.sha256(), 0
+def _copy(origin: Path, intake: Intake, max_bytes: int) -> Received:
     try:
         descriptor = os.open(origin.expanduser(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not hang us
-        with os.fdopen(descriptor, "rb") as stream, file.open("wb") as out:
+        with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 message = f"{origin} is not a file"
                 raise CatalogueError(message, cure="give the path of a STAC GeoParquet file")
-            while chunk := stream.read(CHUNK_BYTES):
-                copied += len(chunk)
-                if copied > max_bytes:
+            intake.restart()
+            while chunk := stream.read(PORTION_BYTES):
+                if intake.length + len(chunk) > max_bytes:
                     message = f"{origin} is over the limit of {max_bytes} bytes"
                     raise CatalogueError(message, cure="give a smaller catalogue")
-                digest.update(chunk)
-                out.write(chunk)
-            out.flush()
-            os.fsync(out.fileno())
+                if intake.take(chunk):
+                    intake.write()
+            return Received(sha256=intake.finish(), validators=NOTHING_KNOWN)
     except (OSError, ValueError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         message = f"{origin} cannot be read: {reason}"
         raise CatalogueError(message, cure="check the path and its permissions") from error
-    return digest.hexdigest()

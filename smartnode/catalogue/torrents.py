@@ -5,7 +5,6 @@ Addresses come from catalogue rows, so that they are followed to public hosts on
 """
 
 import asyncio
-import contextlib
 import os
 import time
 from functools import partial
@@ -13,8 +12,11 @@ from pathlib import Path
 
 import structlog
 
-from smartnode.catalogue.download import Bounds, DownloadError, download
+from smartnode.catalogue.answer import DownloadError
+from smartnode.catalogue.download import Bounds, Manners, download
+from smartnode.catalogue.intake import Intake
 from smartnode.domain.catalogue import Item, Torrent
+from smartnode.domain.network import Proxy
 from smartnode.errors import MetainfoError
 from smartnode.metainfo.read import MAX_TORRENT_BYTES, Metainfo, read_metainfo
 from smartnode.web.address import scheme_of, web_address
@@ -27,10 +29,17 @@ _log = structlog.get_logger(__name__)
 class Torrents:
     """The .torrent files in ``<cache>/torrents``."""
 
-    def __init__(self, *, cache: Path, allow_private: bool, bounds: Bounds = TORRENT_BOUNDS) -> None:
+    def __init__(
+        self, *, cache: Path, allow_private: bool, bounds: Bounds = TORRENT_BOUNDS, proxy: Proxy | None = None
+    ) -> None:
         self._folder = cache / "torrents"
-        self._allow_private = allow_private
-        self._bounds = bounds
+        self._manners = Manners(
+            bounds=bounds,
+            allow_private=allow_private,
+            address=partial(web_address, allow_private=allow_private),
+            head=_any_head,
+            proxy=proxy,
+        )
 
     async def metainfo(self, item: Item) -> Metainfo:
         """Return the checked .torrent of *item*, from the cache or from its address; MetainfoError says why not."""
@@ -50,18 +59,11 @@ class Torrents:
         if scheme_of(url) == "magnet":
             message = f"not supported yet: {item.key} has a magnet link only"
             raise MetainfoError(message, cure="ask the publisher for an http(s) address of the .torrent file")
-        fresh = cached.with_name(f"{cached.name}-{os.getpid()}-{time.monotonic_ns()}.tmp")
+        intake = Intake(cached.with_name(f"{cached.name}-{os.getpid()}-{time.monotonic_ns()}.tmp"))
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
-            await download(
-                url,
-                fresh,
-                bounds=self._bounds,
-                allow_private=self._allow_private,
-                address=partial(web_address, allow_private=self._allow_private),
-                head=_any_head,
-            )
-            return await asyncio.to_thread(_keep, fresh, cached, torrent)
+            await download(url, intake, manners=self._manners)
+            return await asyncio.to_thread(_keep, intake.file, cached, torrent)
         except DownloadError as error:
             message = f"the .torrent of {item.key} cannot be fetched from {url}: {error}"
             raise MetainfoError(message) from error
@@ -69,8 +71,7 @@ class Torrents:
             message = f"the .torrent of {item.key} cannot be kept: {error}"
             raise MetainfoError(message, cure="check the permissions and the room of the cache directory") from error
         finally:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
+            await asyncio.to_thread(intake.close)
 
 
 def check(metainfo: Metainfo, torrent: Torrent) -> Metainfo:

@@ -10,6 +10,7 @@ import socket
 import ssl
 
 import httpx
+from socksio.exceptions import SOCKSError
 
 from smartnode.domain.network import Proxy
 from smartnode.web.address import is_public
@@ -18,6 +19,7 @@ MAX_ADDRESSES = 4
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 30.0
 _CURE = "set network.allow_private = true only if this node may reach its own network"
+_PROXY_CURE = "check network.proxy"
 
 
 def client(*, allow_private: bool, proxy: Proxy | None = None) -> httpx.AsyncClient:
@@ -34,8 +36,13 @@ def client(*, allow_private: bool, proxy: Proxy | None = None) -> httpx.AsyncCli
         limits=httpx.Limits(max_connections=4, max_keepalive_connections=0),
     )
     timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    transport: httpx.AsyncBaseTransport = plain
+    if proxy is not None:
+        transport = ProxiedTransport(plain, proxy)
+    elif not allow_private:
+        transport = PinnedTransport(plain)
     return httpx.AsyncClient(
-        transport=plain if allow_private or proxy is not None else PinnedTransport(plain),
+        transport=transport,
         timeout=timeout,
         follow_redirects=False,
         trust_env=False,
@@ -70,6 +77,35 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
         raise failure or httpx.ConnectError(f"{host} has no address", request=request)
+
+    async def aclose(self) -> None:
+        """Close what is below."""
+        await self._inner.aclose()
+
+
+class ProxiedTransport(httpx.AsyncBaseTransport):
+    """Hands on to a proxy; httpx.ProxyError when what answers there is none, or says nothing until the deadline.
+
+    httpx 0.28 has neither a time limit for a SOCKS greeting nor a name of its own for a malformed one.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, proxy: Proxy) -> None:
+        self._inner, self._proxy = inner, proxy
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send *request* through the proxy."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S + READ_TIMEOUT_S):
+                return await self._inner.handle_async_request(request)
+        except TimeoutError as error:
+            message = f"the proxy {self._proxy} does not answer; {_PROXY_CURE}"
+            raise httpx.ProxyError(message, request=request) from error
+        except (SOCKSError, AssertionError) as error:
+            message = f"the proxy {self._proxy} does not speak {self._proxy.kind.value}; {_PROXY_CURE}"
+            raise httpx.ProxyError(message, request=request) from error
+        except httpx.ProxyError as error:
+            message = f"the proxy {self._proxy} refuses: {error}"
+            raise httpx.ProxyError(message, request=request) from error
 
     async def aclose(self) -> None:
         """Close what is below."""

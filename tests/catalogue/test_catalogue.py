@@ -14,7 +14,8 @@ import pytest
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.catalogue.download import Bounds
 from smartnode.catalogue.inspect import inspect
-from smartnode.catalogue.source import Incoming, fetch, without_user
+from smartnode.catalogue.intake import Intake
+from smartnode.catalogue.source import fetch, without_user
 from smartnode.catalogue.store import Note, Store
 from smartnode.errors import CatalogueError, ExitCode
 
@@ -30,14 +31,14 @@ def room(tmp_path: Path, *urls: str, **changes: Any) -> Catalogue:
 def stored(tmp_path: Path, raw: bytes, now: datetime) -> Note:
     """Put *raw* into the store as an earlier run accepted it."""
     store = Store(tmp_path / "state")
-    file = store.temporary()
+    file = store.intake().file
     file.write_bytes(raw)
-    return store.accept(Incoming(file=file, sha256=hashlib.sha256(raw).hexdigest(), source="earlier"), now)
+    return store.accept(file, sha256=hashlib.sha256(raw).hexdigest(), source="earlier", now=now)
 
 
 def temporaries(tmp_path: Path) -> list[Path]:
     """Return what was left behind half-made."""
-    return list(tmp_path.rglob("*.tmp"))
+    return [*tmp_path.rglob("*.tmp"), *tmp_path.rglob("partial-*")]
 
 
 def everything(tmp_path: Path) -> set[Path]:
@@ -230,10 +231,10 @@ async def test_a_fifo_does_not_hang_and_a_large_file_is_bounded(tmp_path: Path, 
     """A path may be anything: only a regular file within the limit is read."""
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(CatalogueError, match="is not a file"):
-        await fetch(str(tmp_path / "fifo"), tmp_path / "to")
+        await fetch(str(tmp_path / "fifo"), Intake(tmp_path / "to"))
     (tmp_path / "large").write_bytes(real)
     with pytest.raises(CatalogueError, match="over the limit of 5 bytes"):
-        await fetch(str(tmp_path / "large"), tmp_path / "to", bounds=Bounds(max_bytes=5, deadline_s=1))
+        await fetch(str(tmp_path / "large"), Intake(tmp_path / "to"), bounds=Bounds(max_bytes=5, deadline_s=1))
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "note", "version", "naive", "gone"])
@@ -346,7 +347,7 @@ def test_leftovers_of_dead_processes_go(tmp_path: Path) -> None:
         (folder / name).touch()
         past = (folder / name).stat().st_mtime - age
         os.utime(folder / name, (past, past))
-    Store(tmp_path).temporary()
+    Store(tmp_path).intake()
     assert [file.name for file in folder.iterdir()] == ["young.tmp"]
 
 
