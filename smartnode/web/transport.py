@@ -8,7 +8,9 @@ import asyncio
 import functools
 import socket
 import ssl
+from typing import Any
 
+import httpcore
 import httpx
 from socksio.exceptions import SOCKSError
 
@@ -86,7 +88,8 @@ class PinnedTransport(httpx.AsyncBaseTransport):
 class ProxiedTransport(httpx.AsyncBaseTransport):
     """Hands on to a proxy; httpx.ProxyError when what answers there is none, or says nothing until the deadline.
 
-    httpx 0.28 has neither a time limit for a SOCKS greeting nor a name of its own for a malformed one.
+    httpx 0.28 has neither a time limit for a SOCKS greeting nor a name of its own for a malformed one, and leaves the
+    connection open after both (httpcore 1.0.9).
     """
 
     def __init__(self, inner: httpx.AsyncBaseTransport, proxy: Proxy) -> None:
@@ -94,17 +97,29 @@ class ProxiedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* through the proxy."""
+        opened: list[httpcore.AsyncNetworkStream] = []
+
+        async def note(event: str, seen: dict[str, Any]) -> None:
+            if event.endswith("connect_tcp.complete"):
+                opened.append(seen["return_value"])
+
+        request.extensions = {**request.extensions, "trace": note}
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S + READ_TIMEOUT_S):
                 return await self._inner.handle_async_request(request)
-        except TimeoutError as error:
-            message = f"the proxy {self._proxy} does not answer; {_PROXY_CURE}"
-            raise httpx.ProxyError(message, request=request) from error
-        except (SOCKSError, AssertionError) as error:
-            message = f"the proxy {self._proxy} does not speak {self._proxy.kind.value}; {_PROXY_CURE}"
-            raise httpx.ProxyError(message, request=request) from error
-        except httpx.ProxyError as error:
-            message = f"the proxy {self._proxy} refuses: {error}"
+        except BaseException as error:
+            for stream in opened:
+                await stream.aclose()
+            match error:
+                case TimeoutError():
+                    reason = f"does not answer; {_PROXY_CURE}"
+                case SOCKSError() | AssertionError():
+                    reason = f"does not speak {self._proxy.kind.value}; {_PROXY_CURE}"
+                case httpx.ProxyError():
+                    reason = f"refuses: {error}"
+                case _:
+                    raise
+            message = f"the proxy {self._proxy} {reason}"
             raise httpx.ProxyError(message, request=request) from error
 
     async def aclose(self) -> None:

@@ -67,6 +67,72 @@ class Origin:
             writer.close()
 
 
+class Library:
+    """One file by HTTP, served as RFC 9110 says: validators, conditions and ranges; it can die in the middle."""
+
+    def __init__(self) -> None:
+        self.file = b""
+        self.etag: str | None = '"one"'
+        self.modified: str | None = None
+        self.dies_after: int | None = None
+        self.changes: dict[str, str] = {}
+        self.asked: list[dict[str, str]] = []
+        self.answered: list[int] = []
+        self.sent = 0
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The file's address."""
+        return f"http://127.0.0.1:{self.port}/catalogue.parquet"
+
+    async def speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, one request."""
+        try:
+            lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:-2]
+            asked = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+            status, headers, body = self._answer(asked)
+            self.asked.append(asked)
+            self.answered.append(status)
+            headers |= self.changes
+            head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            dies, self.dies_after = self.dies_after, None
+            body = body if dies is None else body[:dies]
+            self.sent += len(body)
+            writer.write(f"HTTP/1.1 {status} Said\r\nConnection: close\r\n{head}\r\n".encode() + body)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    def _answer(self, asked: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        validators = {"ETag": self.etag, "Last-Modified": self.modified}
+        headers = {name: value for name, value in validators.items() if value is not None}
+        known, since = asked.get("if-none-match"), asked.get("if-modified-since")
+        if (known is not None and known == self.etag) or (known is None and since and since == self.modified):
+            return 304, headers, b""
+        begin = asked.get("range", "bytes=0-").removeprefix("bytes=").removesuffix("-")
+        if "range" not in asked or asked.get("if-range") != self.etag:
+            return 200, headers | {"Content-Length": str(len(self.file))}, self.file
+        if int(begin) >= len(self.file):
+            return 416, {"Content-Length": "0", "Content-Range": f"bytes */{len(self.file)}"}, b""
+        body = self.file[int(begin) :]
+        place = f"bytes {begin}-{len(self.file) - 1}/{len(self.file)}"
+        return 206, headers | {"Content-Length": str(len(body)), "Content-Range": place}, body
+
+
+@pytest.fixture
+async def library() -> AsyncIterator[Library]:
+    """A running library on loopback."""
+    running = Library()
+    server = await asyncio.start_server(running.speak, "127.0.0.1", 0)
+    running.port = server.sockets[0].getsockname()[1]
+    yield running
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.fixture
 async def origin() -> AsyncIterator[Origin]:
     """A running origin on loopback."""

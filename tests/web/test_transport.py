@@ -1,0 +1,121 @@
+"""The way through a proxy: whatever answers there, the failure is one that callers know, and it comes in time."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from smartnode.domain.network import Proxy, ProxyKind
+from smartnode.web import transport
+from smartnode.web.transport import client
+
+
+class Stranger:
+    """Something at a proxy's address that is none: says *greeting*, then *more* when it is spoken to, then hangs up."""
+
+    def __init__(self) -> None:
+        self.greeting: bytes | None = b""
+        self.more = b""
+        self.heard = b""
+        self.port = 0
+
+    async def speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection."""
+        try:
+            self.heard = await reader.read(4096)
+            if self.greeting is None:
+                await reader.read()
+                return
+            writer.write(self.greeting)
+            await writer.drain()
+            if self.more:
+                self.heard += await reader.read(4096)
+                writer.write(self.more)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def stranger() -> AsyncIterator[Stranger]:
+    """One of them on loopback."""
+    running = Stranger()
+    server = await asyncio.start_server(running.speak, "127.0.0.1", 0)
+    running.port = server.sockets[0].getsockname()[1]
+    yield running
+    server.close()
+    await server.wait_closed()
+
+
+def proxy_at(port: int, kind: ProxyKind = ProxyKind.SOCKS5, *, password: str | None = None) -> Proxy:
+    """Return a proxy on loopback."""
+    username = None if password is None else "me"
+    return Proxy(kind=kind, host="127.0.0.1", port=port, username=username, password=password)
+
+
+@pytest.mark.parametrize("kind", ProxyKind)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("greeting", "more"),
+    [
+        (b"", b""),
+        (b"\x05", b""),
+        (b"\x05\x00", b""),
+        (b"\x05\xff", b""),
+        (b"\x05\x02", b""),
+        (b"\x05\x00", b"garbage"),
+        (b"\x05\x00", b"\x05\x04\x00\x01\0\0\0\0\0\0"),
+        (b"\x04\x5a\0\0\0\0\0\0", b""),
+        (b"SSH-2.0-OpenSSH\r\n", b""),
+        (b"\xff" * 300, b""),
+    ],
+)
+async def test_what_is_no_proxy_is_a_transport_error(
+    stranger: Stranger, kind: ProxyKind, scheme: str, greeting: bytes, more: bytes
+) -> None:
+    """No answer to a greeting crosses the wall as anything but httpx.TransportError."""
+    stranger.greeting, stranger.more = greeting, more
+    async with client(allow_private=False, proxy=proxy_at(stranger.port, kind)) as http:
+        with pytest.raises(httpx.TransportError):
+            await http.get(f"{scheme}://name.invalid/x")
+
+
+async def test_a_web_server_where_a_socks_proxy_should_be_is_named(stranger: Stranger) -> None:
+    """The likely mistake gives one line with the proxy, the cure, and no password."""
+    stranger.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+    async with client(allow_private=False, proxy=proxy_at(stranger.port, password="secret")) as http:
+        with pytest.raises(httpx.ProxyError, match=r"does not speak socks5; check network\.proxy") as caught:
+            await http.get("http://name.invalid/x")
+    assert "secret" not in str(caught.value)
+
+
+async def test_a_silent_proxy_is_given_up(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits for a SOCKS greeting without a limit of its own; here there is one."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(transport, "READ_TIMEOUT_S", 0.1)
+    stranger.greeting = None
+    async with client(allow_private=False, proxy=proxy_at(stranger.port)) as http:
+        with pytest.raises(httpx.ProxyError, match="does not answer"):
+            await http.get("http://name.invalid/x")
+
+
+async def test_names_go_to_the_proxy_as_they_are(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SOCKS5 carries the name (RFC 1928, address type 3); nothing is asked of the resolver of this host."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def noting(host: str, *args: object, **more: object) -> object:
+        asked.append(host)
+        return real(host, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", noting)
+    stranger.greeting, stranger.more = b"\x05\x00", b"\x05\x04\x00\x01\0\0\0\0\0\0"
+    async with client(allow_private=False, proxy=proxy_at(stranger.port)) as http:
+        with pytest.raises(httpx.ProxyError, match=r"refuses: .*Host unreachable"):
+            await http.get("http://only.the.proxy.knows/x")
+    assert stranger.heard.endswith(b"\x05\x01\x00\x03\x14only.the.proxy.knows\x00\x50")
+    assert [host for host in asked if "knows" in str(host)] == []
