@@ -13,6 +13,7 @@ from typing import Self
 
 from smartnode.web.address import shown
 
+REASON_MAX = 300
 VALIDATOR_MAX = 512
 """Characters of an ETag that are remembered; real ones are below 100."""
 _STRONG = re.compile(r'"[\x21\x23-\x7e]+"')
@@ -23,13 +24,14 @@ _BUSY = frozenset({429, 503})
 
 
 class DownloadError(Exception):
-    """The download failed; the text is the reason in one line. It does not leave this room.
+    """The download failed; the text is the reason in one line that is fit to be shown, whatever the server put into it.
+    It does not leave this room.
 
     *retry_after* is the header of a busy server (429, 503) as it came. *hostile*: what came so far is worth nothing.
     """
 
     def __init__(self, text: str, *, retry_after: str | None = None, hostile: bool = False) -> None:
-        super().__init__(text)
+        super().__init__("".join(c if c.isprintable() else "?" for c in text[:REASON_MAX]))
         self.retry_after = retry_after
         self.hostile = hostile
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from smartnode.catalogue.answer import (
     NOTHING_KNOWN,
+    REASON_MAX,
     VALIDATOR_MAX,
     Answer,
     DownloadError,
@@ -43,6 +44,14 @@ def asked(question: Question, status: int, headers: dict[str, str]) -> Answer:
     return judge(question, status, headers, reason="Said", max_bytes=MAX)
 
 
+def test_a_reason_is_one_line_that_can_be_shown() -> None:
+    """A server cannot paint on the terminal or fill the log through its reason phrase."""
+    with pytest.raises(DownloadError) as caught:
+        judge(Question(), 500, {}, reason="\x1b[2J\u202e" + "a" * 60_000, max_bytes=MAX)
+    assert str(caught.value).startswith("the server answers 500 ?[2J?aaa")
+    assert len(str(caught.value)) == REASON_MAX
+
+
 def outcome(question: Question, status: int, headers: dict[str, str]) -> Answer | DownloadError:
     """Judge an answer; a refusal is returned."""
     try:
@@ -56,7 +65,7 @@ def test_an_answer_fits_its_question_or_is_an_error(question: Question, status: 
     """No answer raises anything else; a rest continues the very file; "unchanged" and "no rest" were asked about."""
     answer = outcome(question, status, headers)
     if isinstance(answer, DownloadError):
-        assert "\n" not in str(answer)
+        assert str(answer).isprintable()
         assert answer.retry_after is None or status in {429, 503}
         return
     assert answer.total is None or answer.total <= MAX

@@ -104,7 +104,7 @@ async def test_a_silent_proxy_is_given_up(stranger: Stranger, monkeypatch: pytes
 
 
 async def test_names_go_to_the_proxy_as_they_are(stranger: Stranger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SOCKS5 carries the name (RFC 1928, address type 3); nothing is asked of the resolver of this host."""
+    """SOCKS5 (RFC 1928, address type 3) and CONNECT carry the name; nothing is asked of the resolver of this host."""
     asked: list[str] = []
     real = socket.getaddrinfo
 
@@ -115,7 +115,13 @@ async def test_names_go_to_the_proxy_as_they_are(stranger: Stranger, monkeypatch
     monkeypatch.setattr(socket, "getaddrinfo", noting)
     stranger.greeting, stranger.more = b"\x05\x00", b"\x05\x04\x00\x01\0\0\0\0\0\0"
     async with client(allow_private=False, proxy=proxy_at(stranger.port)) as http:
-        with pytest.raises(httpx.ProxyError, match=r"refuses: .*Host unreachable"):
-            await http.get("http://only.the.proxy.knows/x")
-    assert stranger.heard.endswith(b"\x05\x01\x00\x03\x14only.the.proxy.knows\x00\x50")
+        for scheme, port in (("http", b"\x00\x50"), ("https", b"\x01\xbb")):
+            with pytest.raises(httpx.ProxyError, match=r"refuses: .*Host unreachable"):
+                await http.get(f"{scheme}://only.the.proxy.knows/x")
+            assert stranger.heard.endswith(b"\x05\x01\x00\x03\x14only.the.proxy.knows" + port)
+    stranger.greeting, stranger.more = b"HTTP/1.1 502 No\r\n\r\n", b""
+    async with client(allow_private=False, proxy=proxy_at(stranger.port, ProxyKind.HTTP)) as http:
+        with pytest.raises(httpx.ProxyError, match="refuses: 502 No"):
+            await http.get("https://only.the.proxy.knows/x")
+    assert stranger.heard.startswith(b"CONNECT only.the.proxy.knows:443 HTTP/1.1")
     assert [host for host in asked if "knows" in str(host)] == []
