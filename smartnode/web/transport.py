@@ -10,9 +10,7 @@ import socket
 import ssl
 from typing import Any
 
-import httpcore
 import httpx
-from socksio.exceptions import SOCKSError
 
 from smartnode.domain.network import Proxy
 from smartnode.web.address import is_public
@@ -97,7 +95,7 @@ class ProxiedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* through the proxy."""
-        opened: list[httpcore.AsyncNetworkStream] = []
+        opened: list[Any] = []
 
         async def note(event: str, seen: dict[str, Any]) -> None:
             if event.endswith("connect_tcp.complete"):
@@ -113,7 +111,7 @@ class ProxiedTransport(httpx.AsyncBaseTransport):
             match error:
                 case TimeoutError():
                     reason = f"does not answer; {_PROXY_CURE}"
-                case SOCKSError() | AssertionError():
+                case _ if isinstance(error, AssertionError) or type(error).__module__.startswith("socksio"):
                     reason = f"does not speak {self._proxy.kind.value}; {_PROXY_CURE}"
                 case httpx.ProxyError():
                     reason = f"refuses: {error}"

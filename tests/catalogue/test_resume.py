@@ -4,16 +4,18 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from smartnode.catalogue.answer import NOTHING_KNOWN, DownloadError
 from smartnode.catalogue.catalogue import Catalogue
-from smartnode.catalogue.download import Bounds, Manners, Received, download
+from smartnode.catalogue.download import Bounds, Manners, Received, _next, download
 from smartnode.catalogue.intake import PORTION_BYTES, Intake
 from smartnode.catalogue.partial import CHECKPOINT_BYTES, Partial, claim, sweep
 from smartnode.catalogue.store import Store
@@ -338,6 +340,42 @@ def test_a_disk_that_refuses_keeps_no_partial(tmp_path: Path) -> None:
         intake.write()
     intake.close()
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_disk_that_fills_up_is_one_line_and_left_as_it_was(tmp_path: Path, library: Any) -> None:
+    """A write that fails in the middle is a DownloadError, not a traceback, and nothing of it stays on the disk."""
+    library.file = bytes(3 << 20)
+    manners = Manners(
+        bounds=Bounds(max_bytes=4 << 20, deadline_s=20), allow_private=True, address=str, head=lambda _: None
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+        with partial_of(tmp_path, library.url) as intake, pytest.raises(DownloadError, match="File too large"):
+            await download(library.url, intake, manners=manners)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not os.listdir(tmp_path)  # noqa: PTH208 - one look at a small folder
+
+
+def test_a_note_that_cannot_be_written_leaves_no_bytes_behind(tmp_path: Path) -> None:
+    """Bytes that nothing vouches for would be of no use at the next try: they go at once."""
+    intake = partial_of(tmp_path, "u")
+    intake.restart(etag='"one"')
+    intake.take(b"x" * 1000)
+    blocked = intake._note.with_name(f"{intake._note.name}-{os.getpid()}.tmp")
+    blocked.mkdir()
+    intake.close()
+    assert list(tmp_path.iterdir()) == [blocked]
+
+
+def test_a_secure_address_does_not_lead_to_an_open_one() -> None:
+    """A redirect from https to http is refused: what came would be anybody's."""
+    down = httpx.Response(302, headers={"Location": "http://other.example/c"})
+    with pytest.raises(DownloadError, match="redirects from https to 'http://other"):
+        _next(down, "https://one.example/c")
+    assert _next(down, "http://one.example/c") == "http://other.example/c"
+    assert _next(httpx.Response(302, headers={"Location": "d"}), "https://one.example/c") == "https://one.example/d"
 
 
 def test_only_what_nobody_has_is_swept(tmp_path: Path) -> None:
