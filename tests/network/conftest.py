@@ -8,13 +8,14 @@ import ctypes
 import os
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from smartnode.cli.demo.origin import Origin
+from tests.nodes import RunningNode, Site, wait_for
 
 CLONE_NEWNET = 0x40000000
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -31,18 +32,6 @@ PACKAGES = {
 }
 
 
-def wait_for(what: str, ready: Callable[[], Any], *, deadline_s: float = 60.0, pause_s: float = 0.1) -> Any:
-    """Return the first true answer of *ready*; fails when the deadline passes."""
-    until = time.monotonic() + deadline_s
-    pause = threading.Event()
-    while True:
-        answer = ready()
-        if answer:
-            return answer
-        assert time.monotonic() < until, f"waited {deadline_s} s for {what}"
-        pause.wait(pause_s)
-
-
 def need(program: str) -> str:
     """Return the path of a program; the test is skipped, and says why, where it is not installed."""
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -56,6 +45,18 @@ def run(*command: str, text: str | None = None) -> str:
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
     return done.stdout
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread namespaces of its own; OSError where the host allows none."""
+    if _LIBC.unshare(flags) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def enter(space: int) -> None:
+    """Put the calling thread into the network namespace that the descriptor *space* is open on."""
+    if _LIBC.setns(space, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 class Processes:
@@ -124,7 +125,7 @@ class Tracker:
         (self._folder / "white.txt").write_text("".join(f"{h}\n" for h in hashes))
         place = (str(self.port), "-P", str(self.port), "-u", "nobody", "-d", str(self._folder))
         self._process = self._processes.start(self._program, "-i", self.host, "-p", *place, "-w", "white.txt")
-        wait_for("opentracker", lambda: self._listens(), deadline_s=20, pause_s=0.02)
+        wait_for("opentracker", self._listens, deadline_s=20, pause_s=0.02)
 
     def stop(self) -> None:
         """End it; its swarms are forgotten."""
@@ -193,17 +194,19 @@ def netns() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("NOT RUN: network namespaces need root; run `make test` as root")
     with Path("/proc/thread-self/ns/net").open("rb") as before:
-        if _LIBC.unshare(CLONE_NEWNET) != 0:
-            pytest.skip("NOT RUN: this host allows no network namespace (CAP_SYS_ADMIN)")
+        try:
+            unshare(CLONE_NEWNET)
+        except OSError as error:
+            pytest.skip(f"NOT RUN: this host allows no network namespace ({error})")
         try:
             run(need("ip"), "link", "set", "lo", "up")
             yield
         finally:
-            assert _LIBC.setns(before.fileno(), CLONE_NEWNET) == 0
+            enter(before.fileno())
 
 
 @pytest.fixture
-def processes(netns: None, tmp_path: Path) -> Iterator[Processes]:
+def processes(tmp_path: Path) -> Iterator[Processes]:
     """Programs that end with the test."""
     folder = tmp_path / "processes"
     folder.mkdir()
@@ -240,3 +243,30 @@ def nginx(processes: Processes, tmp_path: Path) -> Callable[..., Nginx]:
 def wait() -> Callable[..., Any]:
     """Waiting with a deadline."""
     return wait_for
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[[RunningNode], RunningNode]]:
+    """Starts nodes and ends them after the test."""
+    running: list[RunningNode] = []
+
+    def start(node: RunningNode) -> RunningNode:
+        running.append(node)
+        node.start()
+        return node
+
+    yield start
+    for node in reversed(running):
+        node.process.ask_to_stop()
+        node.process.end()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A publisher that is gone after the test."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    origin = Origin(folder, host="127.0.200.1")
+    origin.start()
+    yield Site(folder=folder, origin=origin)
+    origin.stop()

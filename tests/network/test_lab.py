@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.network.hosts import Hosts
+
 
 def test_nothing_leaves_the_namespace() -> None:
     """There is loopback and no route anywhere else: no test can reach another host by mistake."""
@@ -36,3 +38,23 @@ def test_the_web_server_answers_ranges_with_validators(nginx: Any, tmp_path: Pat
     assert answer.status_code == 206
     assert answer.content == bytes(range(10, 20))
     assert answer.headers["ETag"]
+
+
+def test_a_host_behind_nat_reaches_out_and_is_not_reached() -> None:
+    """The laboratory's NAT: connections go out under the router's address, none comes in."""
+    hosts = Hosts()
+    hosts.add("outside", "10.99.0.2/24")
+    hosts.add("router", "10.99.0.1/24")
+    hosts.add_behind("inside", "router", address="192.168.77.2/24", gateway="192.168.77.1/24")
+    with hosts.at("outside"):
+        listener = socket.create_server(("10.99.0.2", 7000))
+    with hosts.at("inside"):
+        caller = socket.create_connection(("10.99.0.2", 7000), timeout=5)
+        hidden = socket.create_server(("192.168.77.2", 7000))
+    heard, address = listener.accept()
+    assert address[0] == "10.99.0.1"
+    with hosts.at("outside"), pytest.raises(OSError, match=r"timed out|refused|unreachable"):
+        socket.create_connection(("10.99.0.1", 7000), timeout=1)
+    for each in (heard, caller, hidden, listener):
+        each.close()
+    hosts.close()

@@ -53,7 +53,7 @@ def imported(folder: str) -> set[str]:
                     found |= {alias.name.partition(".")[0] for alias in aliases}
                 case ast.ImportFrom(module=str(module), level=0):
                     found.add(module.partition(".")[0])
-    return found - sys.stdlib_module_names - {"smartnode"}
+    return found - sys.stdlib_module_names - {"smartnode", "tests"}
 
 
 def distributions(modules: set[str]) -> set[str]:
