@@ -1,10 +1,14 @@
 """What trackers say: counts that rank swarms for a look and become demand, never a copy; and how well they answer."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
 
 COUNT_MAX = 10_000_000
 """A count above this is no count: no swarm is that large, and a tracker once said 10^9."""
+
+WINDOW = timedelta(days=7)
+"""Downloads are measured over at most this long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +32,31 @@ class Scrape:
         if self.downloaded is None or self.downloaded_before is None or self.downloaded < self.downloaded_before:
             return None
         return self.downloaded - self.downloaded_before
+
+    def after(self, known: Self | None) -> Self:
+        """Return these counts with the earlier one to measure downloads by, from what was *known*; a figure that no
+        tracker said this time stays as it was known.
+
+        The earlier count is the oldest within a week; a tracker that counts less than before has begun anew.
+        """
+        if known is None:
+            return self
+        merged = replace(
+            self,
+            complete=known.complete if self.complete is None else self.complete,
+            incomplete=known.incomplete if self.incomplete is None else self.incomplete,
+            downloaded=known.downloaded if self.downloaded is None else self.downloaded,
+        )
+        if self.downloaded is None:
+            return replace(merged, downloaded_before=known.downloaded_before, before_at=known.before_at)
+        earlier = [
+            (count, at)
+            for count, at in ((known.downloaded_before, known.before_at), (known.downloaded, known.at))
+            if count is not None and at is not None and self.at - at <= WINDOW and count <= self.downloaded
+        ]
+        if not earlier or (known.downloaded is not None and known.downloaded > self.downloaded):
+            return merged
+        return replace(merged, downloaded_before=earlier[0][0], before_at=earlier[0][1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

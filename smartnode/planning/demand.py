@@ -13,6 +13,7 @@ from typing import Final
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import NodeId
 from smartnode.domain.swarm import Holder, SwarmView
+from smartnode.domain.tracker import WINDOW
 from smartnode.planning.health import distinct, is_within
 from smartnode.planning.policy import Policy
 
@@ -21,9 +22,6 @@ WORTH: Final = 1.5
 
 SLOW: Final = timedelta(days=1)
 """A leecher that needs longer than this for what it misses is slow."""
-
-WINDOW: Final = timedelta(days=7)
-"""Two counts of a tracker further apart than this say nothing about now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
