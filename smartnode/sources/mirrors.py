@@ -1,0 +1,257 @@
+"""The engine is given a web seed only after it was seen to serve ranges of the right file and a piece with the right
+hash, and not while it fails.
+
+libtorrent gives a web seed up for the session at the first HTTP error, hammers servers without ranges, and bans by
+entry; so which addresses it may use is decided here, and when the others are asked again (schedule). Looks run in the
+background, a few at a time (hosts): a web seed that stalls never holds up another. All on the loop's thread.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from smartnode.domain.catalogue import Item
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.mirror import Mirror, MirrorFailure, MirrorState
+from smartnode.errors import MetainfoError, SourceError
+from smartnode.metainfo.addresses import folder_address, web_seeds_for
+from smartnode.metainfo.read import Metainfo
+from smartnode.sources import report
+from smartnode.sources.book import Book, Entry
+from smartnode.sources.hosts import Budget, Hosts, Purse, host_of
+from smartnode.sources.probe import Manners, Outcome, probe
+from smartnode.sources.samples import Proof, Sample, proof_of
+from smartnode.sources.schedule import PIECES, Pace, Schedule
+
+_Key = tuple[InfoHash, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    """One look to make. *before*: what was known when it was chosen. *urgent*: the torrent is waited for."""
+
+    key: _Key
+    proof: Proof
+    before: Mirror | None
+    samples: tuple[Sample, ...]
+    urgent: bool
+
+
+class Mirrors:
+    """Web seeds by torrent, and the looks at them."""
+
+    def __init__(
+        self,
+        manners: Manners,
+        *,
+        clock: Callable[[], datetime],
+        dice: random.Random,
+        pace: Pace | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """Look with *manners*; *clock* tells aware UTC, *dice* draws pieces and spreads the schedule."""
+        self._manners = manners
+        self._clock = clock
+        self._dice = dice
+        self._schedule = Schedule(pace=pace or Pace(), dice=dice)
+        self._budget = budget or Budget()
+        self._hosts = Hosts(self._budget)
+        self._purse = Purse(self._budget)
+        self._book = Book()
+        self._wanted: frozenset[InfoHash] = frozenset()
+        self._moved: set[InfoHash] = set()
+        self._looks: dict[_Key, tuple[_Ask, asyncio.Task[None]]] = {}
+
+    def know(self, mirrors: Iterable[Mirror]) -> None:
+        """Take up what an earlier run knew; a torrent's web seeds are asked again once it is expected."""
+        known = tuple(mirrors)
+        self._book.remember(known)
+        self._moved |= {mirror.info_hash for mirror in known if mirror.state is MirrorState.LIVE}
+
+    def expect(self, item: Item, metainfo: Metainfo) -> None:
+        """Register the web seeds of a torrent; cheap when nothing changed, so it may be said in every cycle."""
+        urls = web_seeds_for(item, metainfo, allow_private=self._manners.allow_private)
+        entry = self._book.entry(metainfo.info_hash)
+        proof, refusal = (None, "") if entry is None else (entry.proof, entry.refusal)
+        if urls and proof is None and not refusal:
+            try:
+                proof = proof_of(metainfo, self._dice)
+            except (MetainfoError, SourceError) as error:
+                refusal = error.text
+        before = self.live(metainfo.info_hash)
+        self._book.register(metainfo.info_hash, urls, proof, refusal)
+        if self.live(metainfo.info_hash) != before:
+            self._moved.add(metainfo.info_hash)
+
+    def all(self) -> tuple[Mirror, ...]:
+        """Return every web seed that was ever looked at."""
+        return tuple(mirror for _, entry in self._book for mirror in entry.seen())
+
+    def changed(self) -> tuple[Mirror, ...]:
+        """Return those that changed since the last call, for the ledger."""
+        return self._book.changed()
+
+    def live(self, info_hash: InfoHash) -> tuple[str, ...]:
+        """Return the addresses that the engine may use now, each once, in the catalogue's order."""
+        return tuple(dict.fromkeys(mirror.target for mirror in self._serving(info_hash)))
+
+    def count(self, info_hash: InfoHash) -> int | None:
+        """Return how many web seeds serve the torrent; None when none was looked at, or not for long; 0 when it has
+        none.
+        """
+        entry = self._book.entry(info_hash)
+        if entry is None or entry.refusal:
+            return None
+        now = self._clock()
+        told = [m for m in entry.seen() if m.state is not MirrorState.LIVE or not self._schedule.overdue(m, now)]
+        return None if entry.mirrors and not told else len(self._serving(info_hash))
+
+    def due(self, now: datetime) -> tuple[tuple[InfoHash, str], ...]:
+        """Return the web seeds (torrent, address) to be asked now: those of torrents that are waited for first, then
+        those never asked, then by when they fell due; not those that are being asked or whose host wants peace.
+        """
+        found: list[tuple[bool, bool, datetime, _Key]] = []
+        for info_hash, entry in self._book:
+            if entry.proof is None:
+                continue
+            for url, mirror in entry.mirrors.items():
+                at = now if mirror is None or mirror.until is None else mirror.until
+                if at <= now and (info_hash, url) not in self._looks and self._hosts.is_open(host_of(url), now):
+                    found.append((info_hash not in self._wanted, mirror is not None, at, (info_hash, url)))
+        return tuple(key for *_, key in sorted(found, key=lambda row: row[:3]))
+
+    async def tend(self, now: datetime, *, wanted: Collection[InfoHash]) -> frozenset[InfoHash]:
+        """Look at what is due, torrents in *wanted* first, within the budgets, and return the torrents whose live
+        addresses changed since the last call.
+
+        Waits at most ``budget.patience``: looks that take longer go on, and the next call tells what they found.
+        """
+        self._wanted = frozenset(wanted)
+        self._collect()
+        for ask in self._choose(now):
+            self._looks[ask.key] = (ask, asyncio.create_task(self._look(ask)))
+        if self._looks:
+            tasks = [task for _, task in self._looks.values()]
+            await asyncio.wait(tasks, timeout=self._budget.patience.total_seconds())
+            self._collect()
+        moved, self._moved = frozenset(self._moved), set()
+        return moved
+
+    def failed(self, failure: MirrorFailure, now: datetime) -> None:
+        """Take the engine's word that a web seed failed: it is not live any more, and soon asked again, or banned.
+
+        An address that is nobody's target is where some live one redirected to: all of them are asked again.
+        """
+        live = self._serving(failure.info_hash)
+        entry = self._book.entry(failure.info_hash)
+        named = {failure.url, folder_address(failure.url)}
+        blamed = [mirror for mirror in (entry.seen() if entry else []) if mirror.target in named]
+        for mirror in blamed:
+            if failure.banned or mirror in live:
+                self._put(self._schedule.blamed(mirror, failure, now))
+        if not blamed:
+            for mirror in live:
+                suspect = self._schedule.blamed(mirror, replace(failure, banned=False), now)
+                self._put(replace(suspect, hashed_at=None if failure.banned else suspect.hashed_at))
+
+    def degraded(self, now: datetime) -> tuple[str, ...]:
+        """Return what keeps the torrents that are waited for from their web seeds, in at most seven lines."""
+        entries = [(h, entry) for h in sorted(self._wanted) if (entry := self._book.entry(h)) is not None]
+        failing = [m for _, entry in entries for m in entry.seen() if not self._schedule.serves(m, now)]
+        refused = [(h, entry.refusal) for h, entry in entries if entry.refusal]
+        return report.lines(failing, refused, now)
+
+    async def close(self) -> None:
+        """End the looks that are under way; what they would have found is asked again another time."""
+        looks, self._looks = self._looks, {}
+        for _, task in looks.values():
+            task.cancel()
+        await asyncio.gather(*(task for _, task in looks.values()), return_exceptions=True)
+
+    def _serving(self, info_hash: InfoHash) -> list[Mirror]:
+        entry, now = self._book.entry(info_hash), self._clock()
+        return [mirror for mirror in (entry.seen() if entry else []) if self._schedule.serves(mirror, now)]
+
+    def _collect(self) -> None:
+        """Let go of the looks that ended; a broken law in one of them is raised here."""
+        for key, (_, task) in list(self._looks.items()):
+            if task.done():
+                del self._looks[key]
+                task.result()
+
+    def _choose(self, now: datetime) -> list[_Ask]:
+        """Return the looks to begin now, at most as many as the budget has room for."""
+        chosen: list[_Ask] = []
+        under_way = [ask for ask, _ in self._looks.values()]
+        for key in self.due(now):
+            if len(chosen) + len(under_way) >= self._budget.looks:
+                break
+            host = host_of(key[1])
+            together = [*under_way, *chosen]
+            if sum(host_of(ask.key[1]) == host for ask in together) >= self._budget.per_host_looks:
+                continue
+            rushed = sum(ask.key[0] == key[0] and ask.urgent for ask in together)
+            ask = self._ask(key, rushed, now)
+            if ask is not None:
+                chosen.append(ask)
+        return chosen
+
+    def _ask(self, key: _Key, rushed: int, now: datetime) -> _Ask | None:
+        """Return the look at one web seed; None when its pieces cost more than may be spent on it now."""
+        entry = self._book.entry(key[0])
+        if entry is None or entry.proof is None:
+            return None
+        before = entry.mirrors.get(key[1])
+        missing = self._budget.urgent_mirrors - len(self._serving(key[0])) - rushed
+        urgent = key[0] in self._wanted and missing > 0
+        samples = self._afford(entry, self._schedule.pieces(before, now), now, urgent=urgent)
+        if samples is None and (before is None or before.hashed_at is None):
+            return None
+        return _Ask(key=key, proof=entry.proof, before=before, samples=samples or (), urgent=urgent)
+
+    def _afford(self, entry: Entry, count: int, now: datetime, *, urgent: bool) -> tuple[Sample, ...] | None:
+        """Draw *count* samples; None when that is too much for a torrent that nobody waits for."""
+        samples = entry.draw(count)
+        cost = sum(sample.size for sample in samples)
+        return samples if urgent or not cost or self._purse.take(cost, now) else None
+
+    async def _look(self, ask: _Ask) -> None:
+        info_hash, url = ask.key
+        async with self._hosts.visit(host_of(url), urgent=ask.urgent):
+            began = self._clock()
+            if not self._hosts.is_open(host_of(url), began):
+                return
+            outcome = await probe(url, ask.proof, ask.samples, manners=self._manners, now=began)
+            if self._other_bytes(ask, outcome):
+                samples = self._again(ask, began)
+                if samples is None and ask.before is not None:
+                    self._found(ask, self._schedule.changed(ask.before, self._clock()))
+                    return
+                outcome = await probe(url, ask.proof, samples or (), manners=self._manners, now=began)
+        now = self._clock()
+        if outcome.unreached or outcome.crowded:
+            self._hosts.pause(host_of(url), now, outcome.again_in)
+        self._found(ask, self._schedule.looked(ask.before, outcome, now, info_hash=info_hash, url=url))
+
+    @staticmethod
+    def _other_bytes(ask: _Ask, outcome: Outcome) -> bool:
+        """Say whether a light look met other validators than those under which a piece was hashed."""
+        light = outcome.state is MirrorState.LIVE and not outcome.hashed
+        return light and ask.before is not None and outcome.validator != ask.before.validator
+
+    def _again(self, ask: _Ask, now: datetime) -> tuple[Sample, ...] | None:
+        entry = self._book.entry(ask.key[0])
+        return None if entry is None else self._afford(entry, PIECES, now, urgent=ask.urgent)
+
+    def _found(self, ask: _Ask, mirror: Mirror) -> None:
+        """Keep what a look found, unless the engine learned something else meanwhile."""
+        entry = self._book.entry(mirror.info_hash)
+        if entry is not None and entry.mirrors.get(mirror.url) is ask.before:
+            self._put(mirror)
+
+    def _put(self, mirror: Mirror) -> None:
+        before = self.live(mirror.info_hash)
+        if self._book.put(mirror) and self.live(mirror.info_hash) != before:
+            self._moved.add(mirror.info_hash)
