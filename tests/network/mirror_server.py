@@ -1,8 +1,10 @@
 """A web server that behaves as its paths say: ``python mirror_server.py ROOT HOST PORT LOG``.
 
 ``/<behaviour>/<path>`` serves ROOT/<path> in that way; a number is that status. Below ``/late-<behaviour>/`` a path is
-served well for 3 requests or 2 MiB, whichever ends first, and misbehaves from then on. Each request is one JSON line in
-LOG: path, behaviour (of this request), status (null when none was sent), range. Runs until it is ended.
+served well twice (the two requests of a deep look), and a third time if that stays within 2 MiB in all; it misbehaves
+from then on. Each request is one JSON line in
+LOG, written before the first byte of the answer: path, behaviour (of this request), status (null when none is sent),
+range. Runs until it is ended.
 """
 
 import asyncio
@@ -21,6 +23,7 @@ from pathlib import Path
 
 LATE_REQUESTS = 3
 LATE_BYTES = 2 << 20
+PROBE_REQUESTS = 2
 ENDLESS_CHUNKS = 4096
 RETRY_S = 2
 CHUNK = 64 << 10
@@ -39,7 +42,7 @@ class Request:
     writer: asyncio.StreamWriter
     first: int
     last: int
-    status: int | None = None
+    note: Callable[[int | None], None]
     closes: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -50,7 +53,7 @@ class Request:
 
     def head(self, status: int, *, length: int | None, **more: str) -> None:
         """Send status and headers; *length* None: the body ends with the connection, if ever."""
-        self.status = status
+        self.note(status)
         lines = {"ETag": f'"{len(self.body)}"', "Content-Type": "application/octet-stream"}
         if length is not None:
             lines["Content-Length"] = str(length)
@@ -123,12 +126,13 @@ async def stall(request: Request) -> None:
 
 async def silent(request: Request) -> None:
     """Take the request and say nothing."""
-    assert request.status is None
+    request.note(None)
     await asyncio.sleep(_STALL_S)
 
 
 async def reset(request: Request) -> None:
     """Break the connection off with a reset."""
+    request.note(None)
     raw = request.writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.writer.transport.abort()
@@ -233,16 +237,21 @@ class Server:
         found = None if asked is None else _RANGE.fullmatch(asked)
         first = int(found[1]) if found else 0
         last = min(int(found[2]) if found and found[2] else 1 << 60, len(body or b"") - 1)
-        request = Request(path=path, rest=rest, body=body or b"", asked=asked, writer=writer, first=first, last=last)
         now = self._now(name, path, last - first + 1)
+
+        def note(status: int | None) -> None:
+            said = {"path": path, "behaviour": now, "status": status, "range": asked}
+            self._log.write(f"{json.dumps(said)}\n")
+
+        request = Request(
+            path=path, rest=rest, body=body or b"", asked=asked, writer=writer, first=first, last=last, note=note
+        )
         meant = behaviour_of(now) if body is not None else behaviour_of("404")
         task = asyncio.ensure_future((meant or BEHAVIOURS["ok"])(request))
         gone = asyncio.ensure_future(reader.read(1)) if now in {"stall", "silent"} else None
         try:
             await asyncio.wait({task, gone} if gone else {task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            said = {"path": path, "behaviour": now, "status": request.status, "range": asked}
-            self._log.write(f"{json.dumps(said)}\n")
             for left in (task, gone):
                 if left is not None and not left.done():
                     left.cancel()
@@ -256,7 +265,7 @@ class Server:
             return name
         requests, served = self._served.get(path, (0, 0))
         self._served[path] = (requests + 1, served + length)
-        early = requests < LATE_REQUESTS and served < LATE_BYTES
+        early = requests < LATE_REQUESTS and (requests < PROBE_REQUESTS or served + length <= LATE_BYTES)
         return "ok" if early else name.removeprefix("late-")
 
 
