@@ -117,7 +117,7 @@ class Mirrors:
             if entry.proof is None:
                 continue
             for url, mirror in entry.mirrors.items():
-                at = now if mirror is None or mirror.until is None else mirror.until
+                at = now if mirror is None else self._schedule.due_at(mirror, now)
                 if at <= now and (info_hash, url) not in self._looks and self._hosts.is_open(host_of(url), now):
                     found.append((info_hash not in self._wanted, mirror is not None, at, (info_hash, url)))
         return tuple(key for *_, key in sorted(found, key=lambda row: row[:3]))
@@ -126,14 +126,15 @@ class Mirrors:
         """Look at what is due, torrents in *wanted* first, within the budgets, and return the torrents whose live
         addresses changed since the last call.
 
-        Waits at most ``budget.patience``: looks that take longer go on, and the next call tells what they found.
+        Waits at most ``budget.patience`` for the looks that it began: those that take longer go on, and a later call
+        tells what they found. Meant to be called every few seconds; returns at once when nothing is due.
         """
         self._wanted = frozenset(wanted)
         self._collect()
-        for ask in self._choose(now):
-            self._looks[ask.key] = (ask, asyncio.create_task(self._look(ask)))
-        if self._looks:
-            tasks = [task for _, task in self._looks.values()]
+        begun = {ask.key: (ask, asyncio.create_task(self._look(ask))) for ask in self._choose(now)}
+        self._looks |= begun
+        if begun:
+            tasks = [task for _, task in begun.values()]
             await asyncio.wait(tasks, timeout=self._budget.patience.total_seconds())
             self._collect()
         moved, self._moved = frozenset(self._moved), set()

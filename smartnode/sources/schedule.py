@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror, MirrorFailure, MirrorState
 from smartnode.sources.probe import Outcome
+from smartnode.web.retry import LONGEST_WAIT
 
 JITTER = 0.2
 PIECES = 1
@@ -54,6 +55,11 @@ class Schedule:
         if mirror is None or mirror.hashed_at is None or now - mirror.hashed_at >= self.pace.deep:
             return PIECES_AFTER_BAN if mirror is not None and mirror.state is MirrorState.BANNED else PIECES
         return 0
+
+    def due_at(self, mirror: Mirror, now: datetime) -> datetime:
+        """Return when it is to be asked again; now, when that is further away than any wait is long: a wrong clock."""
+        longest = max(self.pace.rare_max, self.pace.banned, self.pace.light, LONGEST_WAIT) * (1 + JITTER)
+        return now if mirror.until is None or mirror.until - now > longest else mirror.until
 
     def looked(
         self, before: Mirror | None, outcome: Outcome, now: datetime, *, info_hash: InfoHash, url: str

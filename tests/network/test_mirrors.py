@@ -356,7 +356,7 @@ async def test_a_web_seed_that_the_engine_gives_up_is_asked_again_ever_more_rare
 
 
 async def test_other_bytes_under_the_same_address_are_found_out(nginx: Any, mirrors: Any, tmp_path: Path) -> None:
-    """Debian's nginx serves a new version of the same length: its validators change, a piece is hashed, it is banned."""
+    """Debian's nginx serves a new version of the same length: its validators change, a piece is hashed, banned."""
     root = tmp_path / "www"
     root.mkdir()
     (root / "f.bin").write_bytes(os.urandom(SIZE))

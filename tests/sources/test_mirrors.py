@@ -1,0 +1,145 @@
+"""The room without a network: what it says of web seeds that it knows, may not ask, or was never told of."""
+
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from smartnode.domain.catalogue import Item
+from smartnode.domain.identity import InfoHash, ItemKey
+from smartnode.domain.mirror import Mirror, MirrorFailure, MirrorState
+from smartnode.metainfo.make import make_torrent
+from smartnode.metainfo.read import Metainfo, read_metainfo
+from smartnode.sources.hosts import Budget
+from smartnode.sources.mirrors import Mirrors
+from smartnode.sources.probe import Manners
+from smartnode.sources.ranges import Failed, _next
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+URL = "https://m.example/x.tif"
+
+
+@pytest.fixture
+async def room() -> AsyncIterator[Mirrors]:
+    """A room whose clock stands still and which is never told to look."""
+    made = Mirrors(Manners(user_agent="t", allow_private=False), clock=lambda: NOW, dice=random.Random(1))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def metainfo(tmp_path: Path) -> Metainfo:
+    """A single-file torrent of a few pieces."""
+    (tmp_path / "x.tif").write_bytes(bytes(range(256)) * 400)
+    return read_metainfo(make_torrent(tmp_path / "x.tif", piece_length=1 << 15))
+
+
+def item_of(*urls: str) -> Item:
+    """An item with these web seeds."""
+    return Item(key=ItemKey(collection="c", id="i"), torrent=None, web_seeds=urls)
+
+
+def live(info_hash: InfoHash, url: str = URL, *, until: datetime = NOW + timedelta(hours=1)) -> Mirror:
+    """A web seed that an earlier run found good."""
+    return Mirror(
+        info_hash=info_hash,
+        url=url,
+        state=MirrorState.LIVE,
+        target=url,
+        checked_at=NOW,
+        hashed_at=NOW,
+        until=until,
+        validator="v",
+    )
+
+
+async def test_unknown_is_none_and_no_web_seed_is_none_at_all(room: Mirrors, metainfo: Metainfo) -> None:
+    """None: never looked at; 0: the torrent names none that may be used."""
+    key = metainfo.info_hash
+    assert room.count(key) is None
+    room.expect(item_of(), metainfo)
+    assert room.count(key) == 0
+    room.expect(item_of("https://zenodo.org/x.tif", "http://10.0.0.1/x.tif", "ftp://m.example/x"), metainfo)
+    assert room.count(key) == 0
+    assert room.due(NOW) == ()
+    room.expect(item_of(URL), metainfo)
+    assert room.count(key) is None
+    assert room.due(NOW) == ((key, URL),)
+
+
+async def test_what_an_earlier_run_knew_serves_until_it_is_stale(room: Mirrors, metainfo: Metainfo) -> None:
+    """A live one is given out at once after a restart, and told as a change; after a long stop it is unknown."""
+    key, other = metainfo.info_hash, InfoHash("b" * 40)
+    room.know([live(key), live(other, until=NOW - timedelta(hours=7))])
+    assert (room.live(key), room.count(key)) == ((URL,), 1)
+    assert (room.live(other), room.count(other)) == ((), None)
+    assert room.changed() == ()
+    room.expect(item_of(URL), metainfo)
+    assert room.live(key) == (URL,)
+    assert await room.tend(NOW, wanted=[]) == {key, other}
+    room.expect(item_of(), metainfo)
+    assert room.live(key) == ()
+    assert await room.tend(NOW, wanted=[]) == {key}
+
+
+async def test_the_engines_word_counts_at_once(room: Mirrors, metainfo: Metainfo) -> None:
+    """Banned for a wrong byte: not live, and told; a failure that names nobody makes every live one suspect."""
+    key = metainfo.info_hash
+    second = "https://n.example/x.tif"
+    room.know([live(key), live(key, second)])
+    room.failed(MirrorFailure(info_hash=key, url=URL, text="peer banned", banned=True), NOW)
+    assert room.live(key) == (second,)
+    assert {m.url: m.state for m in room.changed()} == {URL: MirrorState.BANNED}
+    room.failed(MirrorFailure(info_hash=key, url="https://elsewhere/x", text="peer banned", banned=True), NOW)
+    assert room.live(key) == ()
+    assert room.count(key) == 0
+    (suspect,) = room.changed()
+    assert (suspect.url, suspect.state, suspect.hashed_at) == (second, MirrorState.WAITING, None)
+    room.failed(MirrorFailure(info_hash=InfoHash("f" * 40), url=URL, text="x", banned=True), NOW)
+    assert room.changed() == ()
+
+
+async def test_wanted_torrents_come_first_and_idle_ones_are_bounded_in_bytes(metainfo: Metainfo) -> None:
+    """Order: waited for, never asked, by time; a purse for whole pieces of what nobody waits for."""
+    budget = Budget(idle_bytes=3 << 15, urgent_mirrors=1)
+    room = Mirrors(
+        Manners(user_agent="t", allow_private=False), clock=lambda: NOW, dice=random.Random(1), budget=budget
+    )
+    keys = [InfoHash(f"{n:040x}") for n in range(6)]
+    for key in keys:
+        room.expect(
+            item_of(URL.replace("m.", f"m{key[-1]}."), "https://n.example/x.tif"), replace(metainfo, info_hash=key)
+        )
+    room._wanted = frozenset(keys[4:])
+    assert [key for key, _ in room.due(NOW)][:4] == [keys[4], keys[4], keys[5], keys[5]]
+    chosen = room._choose(NOW)
+    assert [ask.key[0] for ask in chosen if ask.urgent] == keys[4:]
+    idle = sum(sum(s.size for s in ask.samples) for ask in chosen if not ask.urgent)
+    assert 0 < idle <= 3 << 15
+    await room.close()
+
+
+async def test_a_torrent_whose_pieces_cannot_be_proved_says_so(room: Mirrors, tmp_path: Path) -> None:
+    """Its web seeds are unknown for good, not asked, and the reason is told while it is waited for."""
+    top = tmp_path / "tiles"
+    top.mkdir()
+    for number in range(200):
+        (top / f"{number}").write_bytes(b"tile")
+    metainfo = read_metainfo(make_torrent(top, piece_length=1 << 15))
+    room.expect(item_of("https://m.example/tiles/"), metainfo)
+    assert room.count(metainfo.info_hash) is None
+    assert await room.tend(NOW, wanted=[metainfo.info_hash]) == frozenset()
+    (line,) = room.degraded(NOW)
+    assert line.startswith(f"sources: the web seeds of {metainfo.info_hash[:8]} are not used: a piece of this torrent")
+
+
+@pytest.mark.parametrize(("to", "reason"), [("http://m.example/x", "from https"), ("/" + "x" * 70_000, "no address")])
+def test_a_redirect_is_never_down_to_http_nor_to_nonsense(to: str, reason: str) -> None:
+    """What came by https goes on by https."""
+    with pytest.raises(Failed, match=reason):
+        _next(httpx.Response(302, headers={"Location": to}), "https://h.example/x")
+    assert _next(httpx.Response(302, headers={"Location": "/y"}), "https://h.example/x") == "https://h.example/y"
