@@ -3,13 +3,13 @@ hash, and not while it fails.
 
 libtorrent gives a web seed up for the session at the first HTTP error, hammers servers without ranges, and bans by
 entry; so which addresses it may use is decided here, and when the others are asked again (schedule). Looks run in the
-background, a few at a time (hosts): a web seed that stalls never holds up another. All on the loop's thread.
+background, a few at a time (choice, hosts): a web seed that stalls never holds up another. All on the loop's thread.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from smartnode.domain.catalogue import Item
@@ -19,24 +19,12 @@ from smartnode.errors import MetainfoError, SourceError
 from smartnode.metainfo.addresses import folder_address, web_seeds_for
 from smartnode.metainfo.read import Metainfo
 from smartnode.sources import report
-from smartnode.sources.book import Book, Entry
-from smartnode.sources.hosts import Budget, Hosts, Purse, host_of
+from smartnode.sources.book import Book
+from smartnode.sources.choice import Ask, Choice, Key
+from smartnode.sources.hosts import Budget, Hosts, host_of
 from smartnode.sources.probe import Manners, Outcome, probe
-from smartnode.sources.samples import Proof, Sample, proof_of
+from smartnode.sources.samples import Sample, proof_of
 from smartnode.sources.schedule import PIECES, Pace, Schedule
-
-_Key = tuple[InfoHash, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ask:
-    """One look to make. *before*: what was known when it was chosen. *urgent*: the torrent is waited for."""
-
-    key: _Key
-    proof: Proof
-    before: Mirror | None
-    samples: tuple[Sample, ...]
-    urgent: bool
 
 
 class Mirrors:
@@ -58,11 +46,10 @@ class Mirrors:
         self._schedule = Schedule(pace=pace or Pace(), dice=dice)
         self._budget = budget or Budget()
         self._hosts = Hosts(self._budget)
-        self._purse = Purse(self._budget)
         self._book = Book()
-        self._wanted: frozenset[InfoHash] = frozenset()
+        self._choice = Choice(self._book, self._schedule, self._hosts, self._budget)
         self._moved: set[InfoHash] = set()
-        self._looks: dict[_Key, tuple[_Ask, asyncio.Task[None]]] = {}
+        self._looks: dict[Key, tuple[Ask, asyncio.Task[None]]] = {}
 
     def know(self, mirrors: Iterable[Mirror]) -> None:
         """Take up what an earlier run knew; a torrent's web seeds are asked again once it is expected."""
@@ -112,15 +99,7 @@ class Mirrors:
         """Return the web seeds (torrent, address) to be asked now: those of torrents that are waited for first, then
         those never asked, then by when they fell due; not those that are being asked or whose host wants peace.
         """
-        found: list[tuple[bool, bool, datetime, _Key]] = []
-        for info_hash, entry in self._book:
-            if entry.proof is None:
-                continue
-            for url, mirror in entry.mirrors.items():
-                at = now if mirror is None else self._schedule.due_at(mirror, now)
-                if at <= now and (info_hash, url) not in self._looks and self._hosts.is_open(host_of(url), now):
-                    found.append((info_hash not in self._wanted, mirror is not None, at, (info_hash, url)))
-        return tuple(key for *_, key in sorted(found, key=lambda row: row[:3]))
+        return tuple(self._choice.due(now, self._looks.keys()))
 
     async def tend(self, now: datetime, *, wanted: Collection[InfoHash]) -> frozenset[InfoHash]:
         """Look at what is due, torrents in *wanted* first, within the budgets, and return the torrents whose live
@@ -129,9 +108,10 @@ class Mirrors:
         Waits at most ``budget.patience`` for the looks that it began: those that take longer go on, and a later call
         tells what they found. Meant to be called every few seconds; returns at once when nothing is due.
         """
-        self._wanted = frozenset(wanted)
+        self._choice.wanted = frozenset(wanted)
         self._collect()
-        begun = {ask.key: (ask, asyncio.create_task(self._look(ask))) for ask in self._choose(now)}
+        under_way = [ask for ask, _ in self._looks.values()]
+        begun = {ask.key: (ask, asyncio.create_task(self._look(ask))) for ask in self._choice.choose(now, under_way)}
         self._looks |= begun
         if begun:
             tasks = [task for _, task in begun.values()]
@@ -159,7 +139,7 @@ class Mirrors:
 
     def degraded(self, now: datetime) -> tuple[str, ...]:
         """Return what keeps the torrents that are waited for from their web seeds, in at most seven lines."""
-        entries = [(h, entry) for h in sorted(self._wanted) if (entry := self._book.entry(h)) is not None]
+        entries = [(h, entry) for h in sorted(self._choice.wanted) if (entry := self._book.entry(h)) is not None]
         failing = [m for _, entry in entries for m in entry.seen() if not self._schedule.serves(m, now)]
         refused = [(h, entry.refusal) for h, entry in entries if entry.refusal]
         return report.lines(failing, refused, now)
@@ -182,43 +162,7 @@ class Mirrors:
                 del self._looks[key]
                 task.result()
 
-    def _choose(self, now: datetime) -> list[_Ask]:
-        """Return the looks to begin now, at most as many as the budget has room for."""
-        chosen: list[_Ask] = []
-        under_way = [ask for ask, _ in self._looks.values()]
-        for key in self.due(now):
-            if len(chosen) + len(under_way) >= self._budget.looks:
-                break
-            host = host_of(key[1])
-            together = [*under_way, *chosen]
-            if sum(host_of(ask.key[1]) == host for ask in together) >= self._budget.per_host_looks:
-                continue
-            rushed = sum(ask.key[0] == key[0] and ask.urgent for ask in together)
-            ask = self._ask(key, rushed, now)
-            if ask is not None:
-                chosen.append(ask)
-        return chosen
-
-    def _ask(self, key: _Key, rushed: int, now: datetime) -> _Ask | None:
-        """Return the look at one web seed; None when its pieces cost more than may be spent on it now."""
-        entry = self._book.entry(key[0])
-        if entry is None or entry.proof is None:
-            return None
-        before = entry.mirrors.get(key[1])
-        missing = self._budget.urgent_mirrors - len(self._serving(key[0])) - rushed
-        urgent = key[0] in self._wanted and missing > 0
-        samples = self._afford(entry, self._schedule.pieces(before, now), now, urgent=urgent)
-        if samples is None and (before is None or before.hashed_at is None):
-            return None
-        return _Ask(key=key, proof=entry.proof, before=before, samples=samples or (), urgent=urgent)
-
-    def _afford(self, entry: Entry, count: int, now: datetime, *, urgent: bool) -> tuple[Sample, ...] | None:
-        """Draw *count* samples; None when that is too much for a torrent that nobody waits for."""
-        samples = entry.draw(count)
-        cost = sum(sample.size for sample in samples)
-        return samples if urgent or not cost or self._purse.take(cost, now) else None
-
-    async def _look(self, ask: _Ask) -> None:
+    async def _look(self, ask: Ask) -> None:
         info_hash, url = ask.key
         async with self._hosts.visit(host_of(url), urgent=ask.urgent):
             began = self._clock()
@@ -237,16 +181,16 @@ class Mirrors:
         self._found(ask, self._schedule.looked(ask.before, outcome, now, info_hash=info_hash, url=url))
 
     @staticmethod
-    def _other_bytes(ask: _Ask, outcome: Outcome) -> bool:
+    def _other_bytes(ask: Ask, outcome: Outcome) -> bool:
         """Say whether a light look met other validators than those under which a piece was hashed."""
         light = outcome.state is MirrorState.LIVE and not outcome.hashed
         return light and ask.before is not None and outcome.validator != ask.before.validator
 
-    def _again(self, ask: _Ask, now: datetime) -> tuple[Sample, ...] | None:
+    def _again(self, ask: Ask, now: datetime) -> tuple[Sample, ...] | None:
         entry = self._book.entry(ask.key[0])
-        return None if entry is None else self._afford(entry, PIECES, now, urgent=ask.urgent)
+        return None if entry is None else self._choice.afford(entry, PIECES, now, urgent=ask.urgent)
 
-    def _found(self, ask: _Ask, mirror: Mirror) -> None:
+    def _found(self, ask: Ask, mirror: Mirror) -> None:
         """Keep what a look found, unless the engine learned something else meanwhile."""
         entry = self._book.entry(mirror.info_hash)
         if entry is not None and entry.mirrors.get(mirror.url) is ask.before:

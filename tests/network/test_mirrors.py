@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import random
+import shutil
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +21,7 @@ import pytest
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.mirror import MirrorFailure, MirrorState
+from smartnode.domain.network import Proxy, ProxyKind
 from smartnode.metainfo.make import make_torrent
 from smartnode.metainfo.read import Metainfo, read_metainfo
 from smartnode.sources.hosts import Budget
@@ -149,8 +152,6 @@ async def mirrors() -> AsyncIterator[Callable[..., Mirrors]]:
 
 
 def _output(*command: str) -> str:
-    import subprocess  # noqa: PLC0415 -- only here
-
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
 
 
@@ -355,6 +356,27 @@ async def test_a_web_seed_that_the_engine_gives_up_is_asked_again_ever_more_rare
     assert len(server.requests()) == 2 + len(gaps)
 
 
+async def test_a_web_seed_that_stalls_holds_up_no_other(behaving: Any, mirrors: Any) -> None:
+    """The call returns with what is live while the other look goes on; closing the room ends that look."""
+    server, clock = behaving(), Clock()
+    room = mirrors(
+        clock,
+        manners=replace(MANNERS, deadline_s=60.0),
+        budget=replace(HASTY, patience=timedelta(seconds=1)),
+    )
+    metainfo = torrent_of(server.root / "big.bin")
+    key = metainfo.info_hash
+    room.expect(item_of(server.url("stall"), server.url("silent"), server.url("ok")), metainfo)
+    assert await room.tend(clock.now, wanted=[key]) == {key}
+    assert room.live(key) == (server.url("ok"),)
+    assert room.due(clock.now) == ()
+    assert await room.tend(clock.now, wanted=[key]) == frozenset()
+    assert server.counted() == {"stall": 1, "silent": 1, "ok": 2}
+    await room.close()
+    assert [m.url for m in room.all()] == [server.url("ok")]
+    assert room.due(clock.now) == ((key, server.url("stall")), (key, server.url("silent")))
+
+
 async def test_other_bytes_under_the_same_address_are_found_out(nginx: Any, mirrors: Any, tmp_path: Path) -> None:
     """Debian's nginx serves a new version of the same length: its validators change, a piece is hashed, banned."""
     root = tmp_path / "www"
@@ -377,6 +399,49 @@ async def test_other_bytes_under_the_same_address_are_found_out(nginx: Any, mirr
     (mirror,) = room.all()
     assert mirror.state is BANNED
     assert room.live(key) == ()
+
+
+async def test_changed_validators_end_the_trust_even_when_no_piece_can_be_paid(
+    nginx: Any, mirrors: Any, tmp_path: Path
+) -> None:
+    """Nobody waits for the torrent and the purse is empty: not live, not asked, until somebody waits for it."""
+    root = tmp_path / "www"
+    root.mkdir()
+    (root / "f.bin").write_bytes(os.urandom(SIZE))
+    server, clock = nginx(root), Clock()
+    metainfo = torrent_of(root / "f.bin")
+    key = metainfo.info_hash
+    room = mirrors(clock, budget=replace(HASTY, idle_bytes=1, idle_period=timedelta(days=20)))
+    room.expect(item_of(f"{server.url}/f.bin"), metainfo)
+    await room.tend(clock.now, wanted=[])
+    os.utime(root / "f.bin", (1_600_000_000, 1_600_000_000))
+    clock.now += timedelta(hours=8)
+    assert await room.tend(clock.now, wanted=[]) == {key}
+    (mirror,) = room.all()
+    assert (mirror.state, mirror.hashed_at) == (WAITING, None)
+    assert mirror.reason == "its validators changed, a piece of it is hashed again first"
+    assert await room.tend(clock.now, wanted=[]) == frozenset()
+    assert len(server.requests) == 3
+    assert await room.tend(clock.now, wanted=[key]) == {key}
+    assert room.count(key) == 1
+
+
+async def test_looks_go_through_the_proxy_or_nowhere(behaving: Any, processes: Any, wait: Any) -> None:
+    """SOCKS5: the server sees the proxy's connection; without the proxy it sees none, and the web seed waits."""
+    program = shutil.which("microsocks", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("NOT RUN: microsocks is missing; apt install microsocks")
+    server = behaving()
+    proof = proof_of(torrent_of(server.root / "big.bin"), random.Random(1))
+    proxy = Proxy(kind=ProxyKind.SOCKS5, host="127.0.104.1", port=1080)
+    manners = replace(MANNERS, proxy=proxy)
+    without = await probe(server.url("ok"), proof, proof.samples, manners=manners, now=START)
+    assert (without.state, without.unreached) == (WAITING, True)
+    assert server.requests() == []
+    processes.start(program, "-i", proxy.host, "-p", str(proxy.port))
+    wait("the proxy", lambda: f"{proxy.host}:{proxy.port}" in _output("ss", "-lnt"), deadline_s=20, pause_s=0.02)
+    through = await probe(server.url("ok"), proof, proof.samples, manners=manners, now=START)
+    assert (through.state, through.hashed) == (LIVE, True)
 
 
 @pytest.fixture

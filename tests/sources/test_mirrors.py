@@ -114,13 +114,26 @@ async def test_wanted_torrents_come_first_and_idle_ones_are_bounded_in_bytes(met
         room.expect(
             item_of(URL.replace("m.", f"m{key[-1]}."), "https://n.example/x.tif"), replace(metainfo, info_hash=key)
         )
-    room._wanted = frozenset(keys[4:])
+    room._choice.wanted = frozenset(keys[4:])
     assert [key for key, _ in room.due(NOW)][:4] == [keys[4], keys[4], keys[5], keys[5]]
-    chosen = room._choose(NOW)
+    chosen = room._choice.choose(NOW, [])
     assert [ask.key[0] for ask in chosen if ask.urgent] == keys[4:]
     idle = sum(sum(s.size for s in ask.samples) for ask in chosen if not ask.urgent)
     assert 0 < idle <= 3 << 15
     await room.close()
+
+
+async def test_one_call_begins_a_bounded_number_of_looks(room: Mirrors, metainfo: Metainfo) -> None:
+    """At most 64 in all and 8 at one host, however many are waited for."""
+    keys = [InfoHash(f"{n:040x}") for n in range(100)]
+    for number, key in enumerate(keys):
+        hosts = ("https://crowd.example/x", f"https://m{number}.example/x")
+        room.expect(item_of(*hosts), replace(metainfo, info_hash=key))
+    room._choice.wanted = frozenset(keys)
+    chosen = room._choice.choose(NOW, [])
+    assert len(chosen) == 64
+    assert sum("crowd" in ask.key[1] for ask in chosen) == 8
+    assert room._choice.choose(NOW, chosen) == []
 
 
 async def test_a_torrent_whose_pieces_cannot_be_proved_says_so(room: Mirrors, tmp_path: Path) -> None:
