@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror, MirrorFailure, MirrorState
 from smartnode.sources.probe import Outcome
-from smartnode.web.retry import LONGEST_WAIT
+from smartnode.web.retry import MAX_WAIT
 
 JITTER = 0.2
 PIECES = 1
@@ -58,7 +58,7 @@ class Schedule:
 
     def due_at(self, mirror: Mirror, now: datetime) -> datetime:
         """Return when it is to be asked again; now, when that is further away than any wait is long: a wrong clock."""
-        longest = max(self.pace.rare_max, self.pace.banned, self.pace.light, LONGEST_WAIT) * (1 + JITTER)
+        longest = max(self.pace.rare_max, self.pace.banned, self.pace.light, MAX_WAIT) * (1 + JITTER)
         return now if mirror.until is None or mirror.until - now > longest else mirror.until
 
     def looked(
