@@ -3,14 +3,19 @@
 The catalogue, trackers, the DHT and peers name addresses; any of them may lie to aim our probes at somebody.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
+from weakref import WeakValueDictionary
 
 from smartnode.domain.swarm import Address
 
 PER_NETWORK = 8
 PER_SWARM = 40
+AT_ONCE = 32
+AT_ONCE_PER_NETWORK = 4
 UNPRIVILEGED_PORT = 1024
 PORTS_END = 65536
 
@@ -49,3 +54,22 @@ def within_limits(addresses: Iterable[Address], *, allow_private: bool) -> list[
             counted[network] += 1
             chosen.append(address)
     return chosen
+
+
+class Gate:
+    """Lets so many probes be under way at once, in all and per network, however many swarms name the same peers."""
+
+    def __init__(self, *, at_once: int = AT_ONCE, per_network: int = AT_ONCE_PER_NETWORK) -> None:
+        self._all = asyncio.Semaphore(at_once)
+        self._per_network = per_network
+        self._networks: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def open_for(self, address: Address) -> AsyncIterator[None]:
+        """Wait for the turn of *address*; a crowded network waits by itself and takes no place of others."""
+        network = network_of(address)
+        of_network = self._networks.get(network)
+        if of_network is None:
+            of_network = self._networks[network] = asyncio.Semaphore(self._per_network)
+        async with of_network, self._all:
+            yield

@@ -1,24 +1,26 @@
-"""Looks at swarms within budgets: who says to be there (DHT), who is connected to us, what each of them really has.
+"""Looks at swarms within budgets: who says to be there, who is connected to us, what each of them really has.
 
-A look joins nothing: no port is announced, no payload is taken. One slow peer never holds up the others.
+Addresses come from earlier looks, from trackers and the DHT, and last from the peers that answered (PEX): hearsay gets
+what is left of the same limits. A private torrent (BEP 27) asks its trackers alone. A look joins nothing: no port of
+ours is announced, no payload is taken. One slow peer never holds up the others.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Protocol
 
 import structlog
 
 from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.domain.pieces import Bytes
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.errors import SwarmError
-from smartnode.swarm.manners import within_limits
+from smartnode.swarm.manners import PER_SWARM, Gate, within_limits
 from smartnode.swarm.probe import Manners, Sighting, probe
 from smartnode.swarm.views import holder_of, merge
-
-PROBES_AT_ONCE = 32
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +30,16 @@ class PeerFinder(Protocol):
 
     async def find_peers(self, info_hash: InfoHash) -> tuple[Address, ...] | None:
         """Return the peers that the DHT names; None: not asked, or no answer."""
+        ...
+
+
+class TrackerFinder(Protocol):
+    """Whoever can ask trackers about swarms that this node does not hold."""
+
+    async def peers(
+        self, info_hash: InfoHash, trackers: Sequence[str], *, size: Bytes, now: datetime
+    ) -> tuple[Address, ...] | None:
+        """Return the peers that the trackers name; None: none was asked, or none answered."""
         ...
 
 
@@ -54,6 +66,21 @@ class LookAt(Protocol):
         """Who is connected to us now."""
         ...
 
+    @property
+    def trackers(self) -> tuple[str, ...]:
+        """Announce URLs to ask; empty for a torrent that the engine announces itself: what it hears connects."""
+        ...
+
+    @property
+    def size(self) -> Bytes:
+        """Bytes of the torrent, none of which we have as far as its trackers are told."""
+        ...
+
+    @property
+    def private(self) -> bool:
+        """BEP 27: its trackers alone may name peers."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eyes:
@@ -69,11 +96,12 @@ class Eyes:
 class Observer:
     """Looks at swarms; keeps no state of its own."""
 
-    def __init__(self, finder: PeerFinder, eyes: Eyes) -> None:
-        """Look with *eyes*; addresses come from *finder* and from earlier views."""
+    def __init__(self, finder: PeerFinder, eyes: Eyes, trackers: TrackerFinder | None = None) -> None:
+        """Look with *eyes*; addresses come from earlier views, *finder*, *trackers* and the peers themselves."""
         self._finder = finder
         self._eyes = eyes
-        self._gate = asyncio.Semaphore(PROBES_AT_ONCE)
+        self._trackers = trackers
+        self._gate = Gate()
         self.memory = eyes.memory
         """How long a holder that went offline is remembered; may change while the node runs."""
 
@@ -84,42 +112,77 @@ class Observer:
         return tuple(task.result() for task in tasks)
 
     async def _one(self, look: LookAt, now: datetime) -> SwarmView:
-        found = await self._finder.find_peers(look.info_hash)
+        in_dht, in_trackers = await asyncio.gather(self._ask_dht(look), self._ask_trackers(look, now))
         connected = [h for h in look.connected if h.peer_id != self._eyes.node_id]
-        known = [h.address for h in (look.known.holders if look.known else ())]
         at_hand = {h.address for h in connected}
-        asked = within_limits(
-            [a for a in (*(found or ()), *known) if a not in at_hand], allow_private=self._eyes.allow_private
-        )
-        answers = await asyncio.gather(*(self._probe(a, look) for a in asked))
-        answered = [s for s in answers if s is not None]
+        first = self._within(_in_order(look.known, in_dht, in_trackers), at_hand)
+        answered = await self._round(first, look, pex=not look.private and len(first) < PER_SWARM)
+        named = () if look.private else [a for turn in zip_longest(*(s.named for s in answered)) for a in turn if a]
+        second = self._within([*first, *named], at_hand)[len(first) :]
+        answered += await self._round(second, look, pex=False)
         seen = [
             holder_of(s, now=now, network_id=self._eyes.network_id) for s in answered if s.peer_id != self._eyes.node_id
         ]
-        log.debug("swarm.looked", info_hash=look.info_hash, asked=len(asked), answered=len(answered))
+        log.debug("swarm.looked", info_hash=look.info_hash, asked=len(first) + len(second), answered=len(answered))
         return merge(
             look.known,
             info_hash=look.info_hash,
             seen=(*seen, *connected),
-            witness=_witness(found, answered, connected),
+            witness=_witness(in_dht, in_trackers, answered, connected),
             now=now,
             memory=self.memory,
         )
 
-    async def _probe(self, address: Address, look: LookAt) -> Sighting | None:
-        async with self._gate:
+    async def _ask_dht(self, look: LookAt) -> tuple[Address, ...] | None:
+        return None if look.private else await self._finder.find_peers(look.info_hash)
+
+    async def _ask_trackers(self, look: LookAt, now: datetime) -> tuple[Address, ...] | None:
+        if self._trackers is None or not look.trackers:
+            return None
+        return await self._trackers.peers(look.info_hash, look.trackers, size=look.size, now=now)
+
+    def _within(self, addresses: Iterable[Address], at_hand: Collection[Address]) -> list[Address]:
+        return within_limits((a for a in addresses if a not in at_hand), allow_private=self._eyes.allow_private)
+
+    async def _round(self, addresses: Sequence[Address], look: LookAt, *, pex: bool) -> list[Sighting]:
+        answers = await asyncio.gather(*(self._probe(address, look, pex=pex) for address in addresses))
+        return [sighting for sighting in answers if sighting is not None]
+
+    async def _probe(self, address: Address, look: LookAt, *, pex: bool) -> Sighting | None:
+        async with self._gate.open_for(address):
             try:
-                return await probe(address, look.info_hash, num_pieces=look.num_pieces, manners=self._eyes.manners)
+                return await probe(
+                    address, look.info_hash, num_pieces=look.num_pieces, manners=self._eyes.manners, pex=pex
+                )
             except SwarmError:
                 return None
 
 
+def _in_order(
+    known: SwarmView | None, in_dht: tuple[Address, ...] | None, in_trackers: tuple[Address, ...] | None
+) -> list[Address]:
+    """Return whom to ask first: half of a look for those seen before, so that no flood of names crowds them out, then
+    trackers and DHT in turn, then the rest of those seen before.
+    """
+    holders = sorted(known.holders if known else (), key=lambda h: h.witness is not Witness.WIRE_PROBE)
+    before = [h.address for h in holders]
+    named = [a for turn in zip_longest(in_trackers or (), in_dht or ()) for a in turn if a is not None]
+    return [*before[: PER_SWARM // 2], *named, *before[PER_SWARM // 2 :]]
+
+
 def _witness(
-    found: tuple[Address, ...] | None, answered: Sequence[Sighting], connected: Sequence[Holder]
+    in_dht: tuple[Address, ...] | None,
+    in_trackers: tuple[Address, ...] | None,
+    answered: Sequence[Sighting],
+    connected: Sequence[Holder],
 ) -> Witness | None:
     """Say who taught us something; None when nobody did (peers are named and none of them answers)."""
     if answered:
         return Witness.WIRE_PROBE
     if connected:
         return Witness.PEER_INFO
-    return Witness.DHT if found == () else None
+    if in_dht or in_trackers:
+        return None
+    if in_dht is not None:
+        return Witness.DHT
+    return Witness.TRACKER if in_trackers is not None else None

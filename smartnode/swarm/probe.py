@@ -1,7 +1,9 @@
 """One look at one peer: connect, shake hands, read which pieces it has, leave; bounded in time and bytes, no payload.
 
 A fresh random peer id each time: the accepting side would take a second connection under a known id for a duplicate.
-After the bitfield it listens a little longer, since lazy bitfields are completed by ``have`` messages.
+After the bitfield it listens a little longer, since lazy bitfields are completed by ``have`` messages, and a little
+longer still when it wants to hear of others: libtorrent's first PEX message comes with its next tick, within 1 s
+(measured), unless the messages of other torrents go before.
 """
 
 import asyncio
@@ -9,49 +11,68 @@ import os
 from dataclasses import dataclass
 
 from smartnode.domain.identity import InfoHash
+from smartnode.domain.network import Proxy
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address
 from smartnode.errors import SwarmError
 from smartnode.swarm import wire
+from smartnode.swarm.way import open_way
 
 PROBE_DEADLINE_S = 5.0
 SETTLE_S = 1.0
+PEX_S = 2.5
+LEAVE_S = 0.2
+"""So long before the deadline a look ends with what it has."""
 FRAMES_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """What one peer said of itself: *pieces* is a lower bound."""
+    """What one peer said of itself: *pieces* is a lower bound. *named*: peers that it says it knows, hearsay."""
 
     address: Address
     peer_id: bytes
     client: str | None
     upload_only: bool
     pieces: Bitfield
+    named: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
-    """How this node looks: *client* is its BEP 10 ``v``; *local_host* the address it connects from, None = any."""
+    """How this node looks: *client* is its BEP 10 ``v``; *local_host* the address it connects from, None = any.
+
+    *pex_s*: how long it stays for a first PEX message where one is wanted. *proxy*: what nothing may go around.
+    """
 
     client: str
     local_host: str | None = None
     deadline_s: float = PROBE_DEADLINE_S
     settle_s: float = SETTLE_S
+    pex_s: float = PEX_S
+    proxy: Proxy | None = None
 
 
-async def probe(address: Address, info_hash: InfoHash, *, num_pieces: int, manners: Manners) -> Sighting:
-    """Ask the peer at *address* for its pieces; SwarmError when it cannot be reached or leaves the protocol."""
-    local = None if manners.local_host is None else (manners.local_host, 0)
+async def probe(
+    address: Address, info_hash: InfoHash, *, num_pieces: int, manners: Manners, pex: bool = False
+) -> Sighting:
+    """Ask the peer at *address* for its pieces, with *pex* also for others; SwarmError when it cannot be reached or
+    leaves the protocol.
+    """
+    until = asyncio.get_running_loop().time() + manners.deadline_s - LEAVE_S
     try:
         async with asyncio.timeout(manners.deadline_s):
-            reader, writer = await asyncio.open_connection(
-                address.host, address.port, local_addr=local, limit=wire.frame_limit(num_pieces) + 4
+            reader, writer = await open_way(
+                address,
+                local_host=manners.local_host,
+                proxy=manners.proxy,
+                limit=wire.frame_limit(num_pieces) + 4,
+            )
+            look = _Look(
+                reader, writer, info_hash=info_hash, num_pieces=num_pieces, manners=manners, pex=pex, until=until
             )
             try:
-                return await _converse(
-                    reader, writer, address=address, info_hash=info_hash, num_pieces=num_pieces, manners=manners
-                )
+                return await look.at(address)
             finally:
                 writer.transport.abort()
     except TimeoutError as error:
@@ -62,78 +83,97 @@ async def probe(address: Address, info_hash: InfoHash, *, num_pieces: int, manne
         raise SwarmError(message) from error
 
 
-async def _converse(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    *,
-    address: Address,
-    info_hash: InfoHash,
-    num_pieces: int,
-    manners: Manners,
-) -> Sighting:
-    writer.write(wire.handshake(bytes.fromhex(info_hash), os.urandom(20)))
-    theirs = wire.parse_handshake(await reader.readexactly(wire.HANDSHAKE_LENGTH))
-    if theirs.info_hash != bytes.fromhex(info_hash):
-        message = "the peer answered for another torrent"
-        raise SwarmError(message)
-    if theirs.extended:
-        writer.write(wire.extended_handshake(manners.client))
-    said = _Said(pieces=None, haves=set(), extended=None)
-    loop = asyncio.get_running_loop()
-    ends: float | None = None
-    for _ in range(FRAMES_MAX):
-        if ends is None and said.complete(extended=theirs.extended):
-            ends = loop.time() + manners.settle_s
-        try:
-            frame = await asyncio.wait_for(
-                _frame(reader, num_pieces), None if ends is None else max(0.0, ends - loop.time())
-            )
-        except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
-            if ends is None:
-                raise
-            break
-        said.take(frame)
-    if said.pieces is None:
-        message = "the peer did not say which pieces it has"
-        raise SwarmError(message)
-    return Sighting(
-        address=address,
-        peer_id=theirs.peer_id,
-        client=said.extended.client if said.extended else None,
-        upload_only=said.extended.upload_only if said.extended else False,
-        pieces=said.pieces | Bitfield.from_indices(said.haves, num_pieces),
-    )
+class _Look:
+    """One conversation, and what the peer said so far in it."""
 
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        info_hash: InfoHash,
+        num_pieces: int,
+        manners: Manners,
+        pex: bool,
+        until: float,
+    ) -> None:
+        self._reader, self._writer = reader, writer
+        self._info_hash = bytes.fromhex(info_hash)
+        self._num_pieces = num_pieces
+        self._manners = manners
+        self._wants_pex = pex
+        self._until = until
+        self._speaks_extended = False
+        self._pieces: Bitfield | None = None
+        self._haves: set[int] = set()
+        self._extended: wire.Extended | None = None
+        self._named: tuple[Address, ...] | None = None
 
-@dataclass(slots=True, kw_only=True)
-class _Said:
-    """What the peer said so far in one conversation."""
+    async def at(self, address: Address) -> Sighting:
+        self._writer.write(wire.handshake(self._info_hash, os.urandom(20)))
+        theirs = wire.parse_handshake(await self._reader.readexactly(wire.HANDSHAKE_LENGTH))
+        if theirs.info_hash != self._info_hash:
+            message = "the peer answered for another torrent"
+            raise SwarmError(message)
+        self._speaks_extended = theirs.extended
+        if theirs.extended:
+            self._writer.write(wire.extended_handshake(self._manners.client, pex=self._wants_pex))
+        await self._listen()
+        if self._pieces is None:
+            message = "the peer did not say which pieces it has"
+            raise SwarmError(message)
+        ours = self._writer.get_extra_info("sockname")
+        return Sighting(
+            address=address,
+            peer_id=theirs.peer_id,
+            client=self._extended.client if self._extended else None,
+            upload_only=self._extended.upload_only if self._extended else False,
+            pieces=self._pieces | Bitfield.from_indices(self._haves, self._num_pieces),
+            named=tuple(a for a in self._named or () if a != address and (a.host, a.port) != tuple(ours or ())[:2]),
+        )
 
-    pieces: Bitfield | None
-    haves: set[int]
-    extended: wire.Extended | None
+    async def _listen(self) -> None:
+        """Read until the peer has said what is wanted and settled; afterwards its leaving is no failure."""
+        loop = asyncio.get_running_loop()
+        complete_at: float | None = None
+        for _ in range(FRAMES_MAX):
+            if complete_at is None and self._complete():
+                complete_at = loop.time()
+            ends = None if complete_at is None else min(complete_at + self._stays_s(), self._until)
+            try:
+                frame = await asyncio.wait_for(self._frame(), None if ends is None else max(0.0, ends - loop.time()))
+            except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+                if ends is None:
+                    raise
+                return
+            self._take(frame)
 
-    def complete(self, *, extended: bool) -> bool:
-        return self.pieces is not None and (self.extended is not None or not extended)
+    def _complete(self) -> bool:
+        return self._pieces is not None and (self._extended is not None or not self._speaks_extended)
 
-    def take(self, frame: wire.Frame | None) -> None:
+    def _stays_s(self) -> float:
+        awaited = self._wants_pex and self._named is None and self._extended is not None and self._extended.pex
+        return max(self._manners.settle_s, self._manners.pex_s) if awaited else self._manners.settle_s
+
+    def _take(self, frame: wire.Frame | None) -> None:
         match frame:
             case wire.Pieces(pieces=pieces):
-                self.pieces = pieces
+                self._pieces = pieces
             case wire.Have(index=index):
-                self.haves.add(index)
+                self._haves.add(index)
             case wire.Extended():
-                self.extended = frame
+                self._extended = frame
+            case wire.Pex(added=added):
+                self._named = (self._named or added) if self._wants_pex else None
             case wire.Other() | None:
                 pass
 
-
-async def _frame(reader: asyncio.StreamReader, num_pieces: int) -> wire.Frame | None:
-    """Read one frame; None for a keep-alive."""
-    length = int.from_bytes(await reader.readexactly(4), "big")
-    if length == 0:
-        return None
-    if length > wire.frame_limit(num_pieces):
-        message = f"the peer sent a frame of {length} bytes"
-        raise SwarmError(message)
-    return wire.parse_frame(await reader.readexactly(length), num_pieces)
+    async def _frame(self) -> wire.Frame | None:
+        """Read one frame; None for a keep-alive."""
+        length = int.from_bytes(await self._reader.readexactly(4), "big")
+        if length == 0:
+            return None
+        if length > wire.frame_limit(self._num_pieces):
+            message = f"the peer sent a frame of {length} bytes"
+            raise SwarmError(message)
+        return wire.parse_frame(await self._reader.readexactly(length), self._num_pieces)

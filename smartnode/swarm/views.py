@@ -1,7 +1,8 @@
 """Views only grow by evidence: a look adds what was seen, keeps what was known, forgets who is silent beyond T_mem.
 
 One peer is one holder, by its peer id; a peer that came back under a new id at the same listening address replaces the
-old one. A look that learned nothing leaves ``looked_at`` as it was: unknown stays unknown.
+old one. A look that learned nothing leaves ``looked_at`` as it was: unknown stays unknown. How fast a peer gains is
+measured between sightings at least 20 s apart; what is closer together measures chance.
 """
 
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from smartnode.domain.swarm import Holder, SwarmView, Witness
 from smartnode.swarm.probe import Sighting
 
 HOLDERS_MAX = 200
+RATE_APART_S = 20.0
 
 
 def holder_of(sighting: Sighting, *, now: datetime, network_id: str) -> Holder:
@@ -27,6 +29,7 @@ def holder_of(sighting: Sighting, *, now: datetime, network_id: str) -> Holder:
         last_contact=now,
         progressed_at=None,
         witness=Witness.WIRE_PROBE,
+        upload_only=sighting.upload_only,
     )
 
 
@@ -56,6 +59,7 @@ def merge(
         witness=witness if witness is not None else (known.witness if known else None),
         holders=tuple(alive[:HOLDERS_MAX]),
         mirrors=known.mirrors if known else None,
+        scrape=known.scrape if known else None,
     )
 
 
@@ -76,4 +80,14 @@ def _newer(older: Holder, fresh: Holder) -> Holder:
         first_seen=min(older.first_seen, fresh.first_seen),
         progressed_at=fresh.last_contact if grew else older.progressed_at,
         witness=listens.witness,
+        upload_only=fresh.upload_only or (same_look and older.upload_only),
+        rate=_rate(older, fresh),
     )
+
+
+def _rate(older: Holder, fresh: Holder) -> float | None:
+    """Return pieces gained per second since *older*, its rate again when that was less than 20 s ago."""
+    apart_s = (fresh.last_contact - older.last_contact).total_seconds()
+    if apart_s < RATE_APART_S:
+        return older.rate
+    return max(0, fresh.pieces.count() - older.pieces.count()) / apart_s

@@ -1,20 +1,27 @@
-"""The BitTorrent wire protocol, as far as looking needs it: bytes in, frames out, nothing trusted (BEP 3, 6, 10).
+"""The BitTorrent wire protocol, as far as looking needs it: bytes in, frames out, nothing trusted (BEP 3, 6, 10, 11).
 
 Laws: a frame longer than what its kind may have ends the conversation; spare bits are cleared, never believed; our own
 handshake never claims upload_only (two upload-only peers disconnect before bitfields are exchanged).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from smartnode.domain.pieces import Bitfield
+from smartnode.domain.swarm import Address
 from smartnode.errors import MetainfoError, SwarmError
 from smartnode.metainfo import bencode
+from smartnode.swarm.compact import compact4, compact6
 
 PROTOCOL = b"\x13BitTorrent protocol"
 RESERVED = b"\x00\x00\x00\x00\x00\x10\x00\x05"  # BEP 10 extension protocol, BEP 6 fast extension, BEP 5 DHT
 HANDSHAKE_LENGTH = 68
 EXTENDED_MAX_BYTES = 64 << 10
 CLIENT_MAX_CHARACTERS = 128
+OUR_PEX = 1
+"""The id under which peers send us their PEX messages."""
+PEX_MAX = 50
+"""Addresses of each family that one PEX message may add (BEP 11)."""
 
 HAVE, BITFIELD, HAVE_ALL, HAVE_NONE, EXTENDED = 4, 5, 14, 15, 20
 HAVE_BYTES = 4
@@ -49,6 +56,14 @@ class Extended:
 
     client: str | None
     upload_only: bool
+    pex: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pex:
+    """The peer named others (BEP 11): hearsay, at most 50 of each family."""
+
+    added: tuple[Address, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +73,7 @@ class Other:
     kind: int
 
 
-Frame = Pieces | Have | Extended | Other
+Frame = Pieces | Have | Extended | Pex | Other
 
 
 def handshake(info_hash: bytes, peer_id: bytes) -> bytes:
@@ -66,9 +81,10 @@ def handshake(info_hash: bytes, peer_id: bytes) -> bytes:
     return PROTOCOL + RESERVED + info_hash + peer_id
 
 
-def extended_handshake(client: str) -> bytes:
-    """Return our BEP 10 handshake as a whole frame; it says who we are and offers nothing."""
-    payload = bytes([EXTENDED, 0]) + bencode.encode({b"m": {}, b"v": client.encode()})
+def extended_handshake(client: str, *, pex: bool) -> bytes:
+    """Return our BEP 10 handshake as a whole frame; it says who we are and, with *pex*, that we listen to ut_pex."""
+    extensions = {b"ut_pex": OUR_PEX} if pex else {}
+    payload = bytes([EXTENDED, 0]) + bencode.encode({b"m": extensions, b"v": client.encode()})
     return len(payload).to_bytes(4, "big") + payload
 
 
@@ -101,8 +117,8 @@ def parse_frame(payload: bytes, num_pieces: int) -> Frame:
                 message = f"the peer has piece {index} of a torrent of {num_pieces}"
                 raise SwarmError(message)
             return Have(index=index)
-        case 20 if body[:1] == b"\x00":
-            return _extended(body[1:])
+        case 20:
+            return _extension(body)
         case _:
             return Other(kind=kind)
 
@@ -117,18 +133,44 @@ def _bitfield(body: bytes, num_pieces: int) -> Bitfield:
         raise SwarmError(str(error)) from error
 
 
+def _extension(body: bytes) -> Frame:
+    match body[:1]:
+        case b"\x00":
+            return _extended(body[1:])
+        case b"\x01":
+            return _pex(body[1:])
+        case _:
+            return Other(kind=EXTENDED)
+
+
 def _extended(body: bytes) -> Extended:
+    said = _dictionary(body, "extended handshake")
+    version, extensions = said.get(b"v"), said.get(b"m")
+    client = printable(version) if isinstance(version, bytes) else None
+    their_pex = extensions.get(b"ut_pex") if isinstance(extensions, dict) else None
+    pex = isinstance(their_pex, int) and their_pex > 0
+    return Extended(client=client, upload_only=said.get(b"upload_only") == 1, pex=pex)
+
+
+def _pex(body: bytes) -> Pex:
+    said = _dictionary(body, "PEX message")
+    added, added6 = said.get(b"added", b""), said.get(b"added6", b"")
+    if not isinstance(added, bytes) or not isinstance(added6, bytes):
+        message = "the PEX message names no addresses"
+        raise SwarmError(message)
+    return Pex(added=(*compact4(added, PEX_MAX), *compact6(added6, PEX_MAX)))
+
+
+def _dictionary(body: bytes, what: str) -> dict[bytes, Any]:
     try:
-        said = bencode.decode(body[:EXTENDED_MAX_BYTES])
+        said = bencode.decode(body)
     except MetainfoError as error:
-        message = f"the extended handshake is {error}"
+        message = f"the {what} is {error}"
         raise SwarmError(message) from error
     if not isinstance(said, dict):
-        message = "the extended handshake is not a dictionary"
+        message = f"the {what} is not a dictionary"
         raise SwarmError(message)
-    version = said.get(b"v")
-    client = printable(version) if isinstance(version, bytes) else None
-    return Extended(client=client, upload_only=said.get(b"upload_only") == 1)
+    return said
 
 
 def printable(raw: bytes) -> str:
