@@ -58,7 +58,9 @@ class Crowd(asyncio.DatagramProtocol):
         """One peer at *port* of this socket's host."""
         self._connection = self._connection or udp_packets.parse_connect(await self.ask(udp_packets.connect(1)))
         head = struct.pack(">QII", self._connection, udp_packets.ANNOUNCE, 2) + bytes.fromhex(info_hash)
-        return await self.ask(head + b"-XX0001-%012d" % port + struct.pack(">QQQIIIiH", 0, left, 0, event, 0, 1, 200, port))
+        return await self.ask(
+            head + b"-XX0001-%012d" % port + struct.pack(">QQQIIIiH", 0, left, 0, event, 0, 1, 200, port)
+        )
 
 
 @asynccontextmanager
@@ -90,7 +92,9 @@ def figures(said: Mapping[InfoHash, Scrape]) -> dict[InfoHash, tuple[int | None,
 
 def sent() -> int:
     """UDP datagrams that this namespace sent so far, by the kernel's own count."""
-    head, values = (line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if "Udp:" in line)
+    head, values = (
+        line.split() for line in Path("/proc/thread-self/net/snmp").read_text().splitlines() if "Udp:" in line
+    )
     return int(values[head.index("OutDatagrams")])
 
 
