@@ -16,7 +16,7 @@ from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash
 from smartnode.errors import SwarmError
 from smartnode.swarm import http_answers
 from smartnode.swarm.answers import Announced, Counts, TrackerRefusal
-from smartnode.swarm.tracker_line import REQUEST_S, Allowance, TrackerManners, addresses_of
+from smartnode.swarm.tracker_line import Allowance, TrackerManners, addresses_of
 from smartnode.web.address import tracker_address
 from smartnode.web.transport import client
 
@@ -75,14 +75,14 @@ class HttpLine:
 
     async def _leave(self, url: str, info_hash: InfoHash) -> None:
         try:
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(min(STOP_S, self._manners.request_s)):
                 await self._get(url)
         except (SwarmError, TimeoutError) as error:
             log.debug("tracker.not_left", info_hash=info_hash, reason=str(error))
 
     async def _get(self, url: str) -> bytes:
         try:
-            async with asyncio.timeout(REQUEST_S):
+            async with asyncio.timeout(self._manners.request_s):
                 for _ in range(REDIRECTS_MAX + 1):
                     answer = await self._once(httpx.URL(url))
                     if isinstance(answer, bytes):

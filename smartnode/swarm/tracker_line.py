@@ -20,7 +20,6 @@ from smartnode.web.transport import resolve
 BATCH = 70
 """Torrents per scrape: BEP 15 allows about 74, but 70 are the most that no path of 1,492 bytes cuts in two (IPv6)."""
 WAITS_S = (3.0, 5.0, 7.0)
-REQUEST_S = 15.0
 ADDRESSES_TRIED = 2
 
 
@@ -30,7 +29,8 @@ class TrackerManners:
 
     *local_host*: the address that UDP goes out from, None = any. *agent*: what HTTP trackers are told. *udp_packets*,
     *http_requests*: the most that one scrape of one tracker may send. *at_once*: trackers asked at the same time.
-    *waits_s*: how long each try by UDP waits for its answer.
+    *request_s*, *waits_s*: how long a request by HTTP, and each try by UDP,
+    waits for its answer; *lookup_s* bounds a whole look-up.
     """
 
     allow_private: bool
@@ -43,6 +43,7 @@ class TrackerManners:
     deadline_s: float = 60.0
     lookup_s: float = 20.0
     lookups_per_s: float = 10.0
+    request_s: float = 15.0
     waits_s: tuple[float, ...] = WAITS_S
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -146,12 +146,15 @@ async def test_a_real_session_names_whom_it_is_connected_to(tmp_path: Path) -> N
 
 
 async def test_many_torrents_of_one_session_are_heard_in_time(tmp_path: Path) -> None:
-    """A session sends the first messages of 8 torrents within what a probe waits (measured: 1.0 to 2.0 s)."""
+    """A session spreads its first messages over its torrents (measured for 12 on one host: six after 1.0 s, all after
+    2.0 s); who waits hears all of them.
+    """
     many = [torrent(tmp_path, number) for number in range(8)]
     async with star(tmp_path, many, around=2) as (middle, *others):
-        looks = (probe(middle, key_of(raw), num_pieces=COUNT, manners=LOOKS, pex=True) for raw in many)
+        patient = replace(LOOKS, pex_s=8.0, deadline_s=20.0)
+        looks = (probe(middle, key_of(raw), num_pieces=COUNT, manners=patient, pex=True) for raw in many)
         heard = [set(seen.named) for seen in await asyncio.gather(*looks)]
-    assert heard.count(set(others)) >= 6
+    assert heard == [set(others)] * 8
 
 
 async def test_the_observer_asks_whom_peers_name(tmp_path: Path) -> None:

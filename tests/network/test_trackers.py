@@ -43,7 +43,7 @@ class Crowd(asyncio.DatagramProtocol):
         """Keep the socket."""
         self._transport = transport
 
-    def datagram_received(self, data: bytes, addr: object) -> None:
+    def datagram_received(self, data: bytes, addr: object) -> None:  # noqa: ARG002 -- asyncio passes it
         """Hand on the answer."""
         self._answer.set_result(data)
 

@@ -1,10 +1,13 @@
 """Whom a probe may reach."""
 
+import asyncio
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smartnode.domain.swarm import Address
-from smartnode.swarm.manners import PER_NETWORK, PER_SWARM, network_of, reachable, within_limits
+from smartnode.swarm.manners import PER_NETWORK, PER_SWARM, Gate, network_of, reachable, within_limits
 
 
 def test_private_addresses_are_never_probed_unless_allowed() -> None:
@@ -49,3 +52,29 @@ def test_networks_are_what_an_operator_owns() -> None:
     assert network_of(Address(host="93.184.1.9", port=1)) == network_of(Address(host="93.184.1.200", port=2))
     assert network_of(Address(host="2001:db8:1:2::1", port=1)) == network_of(Address(host="2001:db8:1:ffff::1", port=1))
     assert network_of(Address(host="2001:db8:1::1", port=1)) != network_of(Address(host="2001:db8:2::1", port=1))
+
+
+async def test_a_crowded_network_waits_by_itself() -> None:
+    """However many swarms name one network, few of its addresses are asked at once, and others go on meanwhile."""
+    gate = Gate(at_once=8, per_network=2)
+    under_way: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    release = asyncio.Event()
+
+    async def ask(address: Address) -> None:
+        async with gate.open_for(address):
+            network = network_of(address)
+            under_way[network] += 1
+            most[network] = max(most[network], under_way[network])
+            if under_way.total() == 2 + 2:
+                release.set()
+            await release.wait()
+            under_way[network] -= 1
+
+    crowd = [Address(host=f"93.184.1.{n}", port=6881) for n in range(50)]
+    others = [Address(host=f"93.184.2.{n}", port=6881) for n in range(2)]
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for address in (*crowd, *others):
+            group.create_task(ask(address))
+    assert set(most.values()) == {2}
+    assert len(most) == 2

@@ -1,16 +1,19 @@
 """Looking at swarms: real sessions are seen with what they have; silence teaches nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 
 from smartnode.domain.identity import InfoHash, NodeId
-from smartnode.domain.pieces import Bitfield
+from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
+from smartnode.metainfo import bencode
 from smartnode.swarm import wire
+from smartnode.swarm.manners import PER_NETWORK
 from smartnode.swarm.observer import Eyes, Observer
 from smartnode.swarm.probe import Manners
 
@@ -38,6 +41,33 @@ class Target:
     num_pieces: int = 12
     known: SwarmView | None = None
     connected: tuple[Holder, ...] = ()
+    trackers: tuple[str, ...] = ()
+    size: Bytes = Bytes(12)
+    private: bool = False
+
+
+def pex(addresses: tuple[Address, ...]) -> bytes:
+    """A PEX message as a whole frame."""
+    added = b"".join(ip_address(a.host).packed + a.port.to_bytes(2, "big") for a in addresses)
+    body = bytes([wire.EXTENDED, wire.OUR_PEX]) + bencode.encode({b"added": added})
+    return len(body).to_bytes(4, "big") + body
+
+
+class Announced:
+    """Trackers that name the same peers each time; they note what they were asked."""
+
+    def __init__(self, addresses: tuple[Address, ...] | None) -> None:
+        """Name *addresses*."""
+        self.asked: list[tuple[InfoHash, tuple[str, ...], Bytes]] = []
+        self._addresses = addresses
+
+    async def peers(
+        self, info_hash: InfoHash, trackers: Sequence[str], *, size: Bytes, now: datetime
+    ) -> tuple[Address, ...] | None:
+        """Name them."""
+        assert now == T0
+        self.asked.append((info_hash, tuple(trackers), size))
+        return self._addresses
 
 
 class Peers:
@@ -47,15 +77,19 @@ class Peers:
         """Begin with no peer."""
         self._servers: list[asyncio.Server] = []
 
-    async def add(self, pieces: set[int], *, peer_id: bytes, client: str = "smartnode/1 (d4c/1)") -> Address:
-        """Start one more peer."""
+    async def add(
+        self, pieces: set[int], *, peer_id: bytes, client: str = "smartnode/1 (d4c/1)", names: tuple[Address, ...] = ()
+    ) -> Address:
+        """Start one more peer, which says by PEX that it knows *names*."""
         field = Bitfield.from_indices(pieces, 12)
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readexactly(68)
             writer.write(wire.handshake(bytes.fromhex(HASH), peer_id))
-            writer.write(wire.extended_handshake(client))
+            writer.write(wire.extended_handshake(client, pex=bool(names)))
             writer.write((len(field.bits) + 1).to_bytes(4, "big") + b"\x05" + field.bits)
+            if names:
+                writer.write(pex(names))
             await reader.read()
             writer.close()
 
@@ -78,16 +112,16 @@ async def peers() -> AsyncIterator[Peers]:
     await started.end()
 
 
-def observer(*addresses: Address, found: bool = True) -> Observer:
+def observer(*addresses: Address, found: bool = True, trackers: Announced | None = None) -> Observer:
     """An observer that may probe loopback and looks quickly."""
     eyes = Eyes(
         node_id=ME,
         network_id="d4c",
-        manners=Manners(client="me", deadline_s=3, settle_s=0.05),
+        manners=Manners(client="me", deadline_s=3, settle_s=0.05, pex_s=1),
         allow_private=True,
         memory=timedelta(hours=72),
     )
-    return Observer(Named(addresses=addresses if found else None), eyes)
+    return Observer(Named(addresses=addresses if found else None), eyes, trackers)
 
 
 async def test_every_peer_is_seen_with_exactly_its_pieces(peers: Peers) -> None:
@@ -144,3 +178,69 @@ async def test_one_view_per_look_in_order(peers: Peers) -> None:
     other = InfoHash("cd" * 20)
     views = await observer(one).look([Target(info_hash=other), Target(), Target(info_hash=other)], T0)
     assert [v.info_hash for v in views] == [other, HASH, other]
+
+
+ANNOUNCE = ("udp://t.example:1/announce",)
+
+
+async def test_peers_that_only_trackers_name_are_seen(peers: Peers) -> None:
+    """The trackers of the look are asked once, with its size; nothing is asked for a swarm without trackers."""
+    one = await peers.add({1}, peer_id=b"-SN0001-aaaaaaaaaaaa")
+    trackers = Announced((one,))
+    looks = [Target(trackers=ANNOUNCE), Target(info_hash=InfoHash("cd" * 20))]
+    view, other = await observer(found=False, trackers=trackers).look(looks, T0)
+    assert [h.address for h in view.holders] == [one]
+    assert view.witness is Witness.WIRE_PROBE
+    assert trackers.asked == [(HASH, ANNOUNCE, Bytes(12))]
+    assert other.holders == ()
+
+
+async def test_trackers_that_name_nobody_are_a_witness_unless_another_contradicts(peers: Peers) -> None:
+    """Nobody by the trackers' word is knowledge; peers in the DHT that do not answer, or silent trackers, are not."""
+    look = [Target(trackers=ANNOUNCE)]
+    (none,) = await observer(found=False, trackers=Announced(())).look(look, T0)
+    assert (none.looked_at, none.witness, none.holders) == (T0, Witness.TRACKER, ())
+    gone = await peers.add({1}, peer_id=b"-SN0001-aaaaaaaaaaaa")
+    await peers.end()
+    (contradicted,) = await observer(gone, trackers=Announced(())).look(look, T0)
+    assert contradicted.looked_at is None
+    (reverse,) = await observer(trackers=Announced((gone,))).look(look, T0)
+    assert reverse.looked_at is None
+    (silent,) = await observer(found=False, trackers=Announced(None)).look(look, T0)
+    assert silent.looked_at is None
+
+
+async def test_hearsay_is_asked_last_and_only_once_removed(peers: Peers) -> None:
+    """A peer that is known by PEX alone is asked; whom it names in its turn is not."""
+    third = await peers.add({3}, peer_id=b"-SN0001-cccccccccccc")
+    second = await peers.add({2}, peer_id=b"-SN0001-bbbbbbbbbbbb", names=(third,))
+    first = await peers.add({1}, peer_id=b"-SN0001-aaaaaaaaaaaa", names=(second,))
+    (view,) = await observer(first).look([Target()], T0)
+    assert {h.address for h in view.holders} == {first, second}
+
+
+async def test_hearsay_never_goes_beyond_the_limits_of_a_look(peers: Peers) -> None:
+    """A peer that names a dozen in its own network gets no more of them asked than any finder would."""
+    crowd = tuple([await peers.add({2}, peer_id=b"-SN0001-bbbbbbbbbb%02d" % n) for n in range(12)])
+    first = await peers.add({1}, peer_id=b"-SN0001-aaaaaaaaaaaa", names=crowd)
+    (view,) = await observer(first).look([Target()], T0)
+    assert {h.address for h in view.holders} == {first, *crowd[: PER_NETWORK - 1]}
+
+
+async def test_a_private_torrent_asks_its_trackers_alone(peers: Peers) -> None:
+    """BEP 27: no DHT, and no PEX even when a peer sends it unasked."""
+    hidden = await peers.add({2}, peer_id=b"-SN0001-bbbbbbbbbbbb")
+    listed = await peers.add({1}, peer_id=b"-SN0001-aaaaaaaaaaaa", names=(hidden,))
+    looks = [Target(trackers=ANNOUNCE, private=True)]
+    (view,) = await observer(hidden, trackers=Announced((listed,))).look(looks, T0)
+    assert [h.address for h in view.holders] == [listed]
+
+
+async def test_a_flood_of_names_does_not_crowd_out_whom_we_know(peers: Peers) -> None:
+    """Half of a look belongs to those seen before."""
+    one = await peers.add({1, 2}, peer_id=b"-SN0001-aaaaaaaaaaaa")
+    (before,) = await observer(one).look([Target()], T0)
+    flood = tuple(Address(host=f"127.{n}.7.1", port=3000) for n in range(1, 100))
+    later = T0 + timedelta(hours=1)
+    (after,) = await observer(*flood).look([Target(known=before)], later)
+    assert [h.last_contact for h in after.holders] == [later]

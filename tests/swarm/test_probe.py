@@ -12,6 +12,7 @@ from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address
 from smartnode.errors import SwarmError
+from smartnode.metainfo import bencode
 from smartnode.swarm import wire
 from smartnode.swarm.probe import Manners, Sighting, probe
 
@@ -157,3 +158,72 @@ async def test_a_closed_port_is_an_error() -> None:
         pass
     with pytest.raises(SwarmError, match="cannot be reached"):
         await probe(address, HASH, num_pieces=12, manners=QUICK)
+
+
+def extension(kind: int, said: object) -> bytes:
+    """An extended message without its length."""
+    return bytes([wire.EXTENDED, kind]) + bencode.encode(said)
+
+
+HELLO = extension(0, {b"m": {b"ut_pex": 3}, b"v": b"x/1"})
+ADDED = bytes((192, 0, 2, 1)) + (7001).to_bytes(2, "big")
+
+
+def speaks(*frames: bytes) -> Talk:
+    """Like says, by a peer that knows extensions."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readexactly(68)
+            writer.write(wire.handshake(bytes.fromhex(HASH), b"-XX0001-abcdefghijkl"))
+            for frame in frames:
+                writer.write(len(frame).to_bytes(4, "big") + frame)
+            await reader.read()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    return talk
+
+
+async def hear(talk: Talk, *, pex: bool = True, manners: Manners = QUICK) -> Sighting:
+    """Probe a peer and want to hear of others."""
+    async with peer(talk) as address:
+        return await probe(address, HASH, num_pieces=12, manners=manners, pex=pex)
+
+
+async def test_whom_a_peer_names_is_heard_before_and_after_its_pieces() -> None:
+    """The first PEX message counts wherever it comes."""
+    added = extension(1, {b"added": ADDED})
+    named = (Address(host="192.0.2.1", port=7001),)
+    assert (await hear(speaks(HELLO, added, b"\x0e"))).named == named
+    assert (await hear(speaks(HELLO, b"\x0e", added))).named == named
+
+
+async def test_who_does_not_want_pex_hears_none() -> None:
+    """What comes unasked is dropped (BEP 27)."""
+    talk = speaks(HELLO, b"\x0e", extension(1, {b"added": ADDED}))
+    assert (await hear(talk, pex=False)).named == ()
+
+
+async def test_a_peer_that_names_nobody_is_still_seen() -> None:
+    """Waiting for PEX in vain, until the deadline if need be, loses nothing of what was said."""
+    short = Manners(client="x", local_host="127.0.9.1", deadline_s=1.0, settle_s=0.1, pex_s=30)
+    seen = await hear(speaks(HELLO, b"\x0e"), manners=short)
+    assert seen.pieces == Bitfield.full(12)
+    assert seen.named == ()
+
+
+async def test_a_peer_that_does_not_speak_pex_is_not_waited_for() -> None:
+    """Its settling time is all it gets: the deadline would come long before."""
+    patient = Manners(client="x", local_host="127.0.9.1", deadline_s=100, settle_s=0.1, pex_s=90)
+    for hello in (extension(0, {b"v": b"x/1"}), extension(0, {b"m": {b"ut_pex": 0}})):
+        assert (await hear(speaks(hello, b"\x0e"), manners=patient)).pieces == Bitfield.full(12)
+
+
+@pytest.mark.parametrize("said", [{b"added": b"12345"}, {b"added": 5}, [1], b"x"])
+async def test_broken_hearsay_makes_a_liar(said: object) -> None:
+    """A peer that leaves the protocol is not evidence of anything."""
+    with pytest.raises(SwarmError):
+        await hear(speaks(HELLO, extension(1, said), b"\x0e"))

@@ -1,10 +1,12 @@
 """Views grow by evidence only."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
+from smartnode.domain.tracker import Scrape
 from smartnode.swarm.views import HOLDERS_MAX, merge
 
 HASH = InfoHash("ab" * 20)
@@ -91,6 +93,39 @@ def test_a_new_peer_at_a_known_address_replaces_the_old_one() -> None:
         at=later,
     )
     assert [h.peer_id for h in moved.holders] == [new.peer_id]
+
+
+def test_the_rate_is_measured_between_sightings_that_are_apart() -> None:
+    """Pieces per second; None before the second sighting, kept while sightings are closer than 20 s, never negative."""
+    first = look(None, holder(1, {1}, T0), at=T0)
+    assert first.holders[0].rate is None
+    at = T0 + timedelta(seconds=19)
+    close = look(first, holder(1, {1, 2}, at), at=at)
+    assert close.holders[0].rate is None
+    at += timedelta(seconds=20)
+    apart = look(close, holder(1, {1, 2, 3, 4}, at), at=at)
+    assert apart.holders[0].rate == 2 / 20
+    at += timedelta(seconds=5)
+    assert look(apart, holder(1, {1}, at), at=at).holders[0].rate == 2 / 20
+    at += timedelta(seconds=100)
+    assert look(apart, holder(1, {1}, at), at=at).holders[0].rate == 0
+
+
+def test_what_a_peer_wants_is_its_fresh_word() -> None:
+    """upload_only follows the last sighting; within one look the probe's word stays when peer_info does not say it."""
+    probed = replace(holder(1, {1}, T0), upload_only=True)
+    view = look(None, probed, holder(1, {1}, T0, port=50_000, witness=Witness.PEER_INFO), at=T0)
+    assert view.holders[0].upload_only
+    later = T0 + timedelta(minutes=15)
+    assert not look(view, holder(1, {1}, later), at=later).holders[0].upload_only
+
+
+def test_a_look_keeps_what_trackers_and_mirrors_said() -> None:
+    """Counts and web seeds come from others and are not a look's to forget."""
+    scrape = Scrape(at=T0, complete=3, incomplete=1, downloaded=None)
+    known = replace(look(None, holder(1, {1}, T0), at=T0), scrape=scrape, mirrors=2)
+    after = look(known, holder(1, {1}, T0), at=T0)
+    assert (after.scrape, after.mirrors) == (scrape, 2)
 
 
 def test_a_crowd_is_bounded() -> None:

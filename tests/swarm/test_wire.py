@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartnode.domain.pieces import Bitfield
+from smartnode.domain.swarm import Address
 from smartnode.errors import SwarmError
 from smartnode.metainfo import bencode
 from smartnode.swarm import wire
@@ -66,8 +67,8 @@ def test_the_extended_handshake_names_the_client_without_control_characters() ->
 
 def test_our_extended_handshake_never_claims_upload_only() -> None:
     """Two upload-only peers would disconnect before the bitfield is exchanged."""
-    frame = wire.parse_frame(wire.extended_handshake("me/1")[4:], 9)
-    assert frame == wire.Extended(client="me/1", upload_only=False)
+    frame = wire.parse_frame(wire.extended_handshake("me/1", pex=False)[4:], 9)
+    assert frame == wire.Extended(client="me/1", upload_only=False, pex=False)
 
 
 @given(st.binary(min_size=1, max_size=300), st.integers(1, 200))
@@ -77,6 +78,31 @@ def test_any_frame_becomes_a_frame_or_a_swarm_error(payload: bytes, num_pieces: 
         frame = wire.parse_frame(payload, num_pieces)
     except SwarmError:
         return
-    assert isinstance(frame, wire.Pieces | wire.Have | wire.Extended | wire.Other)
+    assert isinstance(frame, wire.Pieces | wire.Have | wire.Extended | wire.Pex | wire.Other)
     if isinstance(frame, wire.Pieces):
         assert frame.pieces.length == num_pieces
+
+
+def test_our_extended_handshake_says_whether_we_listen_to_pex() -> None:
+    """Only who wants to hear of others names ut_pex; an id of 0 takes the word back."""
+    frame = wire.parse_frame(wire.extended_handshake("me/1", pex=True)[4:], 9)
+    assert frame == wire.Extended(client="me/1", upload_only=False, pex=True)
+    off = bencode.encode({b"m": {b"ut_pex": 0}})
+    assert wire.parse_frame(bytes([wire.EXTENDED, 0]) + off, 9) == wire.Extended(
+        client=None, upload_only=False, pex=False
+    )
+
+
+def test_a_pex_message_names_at_most_fifty_of_each_family() -> None:
+    """BEP 11: added and added6, nothing of dropped or of flags; a cut list is a SwarmError."""
+    four = bytes((192, 0, 2, 1)) + (7).to_bytes(2, "big")
+    six = bytes.fromhex("20010db8000000000000000000000001") + (8).to_bytes(2, "big")
+    said = {b"added": four * 60, b"added6": six * 60, b"dropped": four, b"added.f": b"x"}
+    frame = wire.parse_frame(bytes([wire.EXTENDED, wire.OUR_PEX]) + bencode.encode(said), 9)
+    assert frame == wire.Pex(
+        added=(Address(host="192.0.2.1", port=7),) * 50 + (Address(host="2001:db8::1", port=8),) * 50
+    )
+    for bad in ({b"added": four[:5]}, {b"added": 5}, [four]):
+        with pytest.raises(SwarmError):
+            wire.parse_frame(bytes([wire.EXTENDED, wire.OUR_PEX]) + bencode.encode(bad), 9)
+    assert wire.parse_frame(bytes([wire.EXTENDED, 9]) + b"anything", 9) == wire.Other(kind=wire.EXTENDED)
