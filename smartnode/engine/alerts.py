@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 import libtorrent as lt
 
 from smartnode.domain.identity import InfoHash
-from smartnode.engine.events import Event, copy_alert
+from smartnode.engine.copying import copy_alert
+from smartnode.engine.events import Event
 from smartnode.errors import EngineError
 
 _READ = 4096

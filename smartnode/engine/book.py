@@ -12,21 +12,27 @@ import libtorrent as lt
 import structlog
 
 from smartnode.domain.identity import InfoHash
+from smartnode.engine.announcing import Announcing
 from smartnode.engine.events import (
     AlertsLost,
+    Closed,
     DhtSize,
     DhtWork,
     Event,
     Failed,
     Finished,
+    GivenUp,
     ListenFailed,
-    MirrorFailed,
     PeersFound,
     States,
+    TrackerAnswered,
+    TrackerAsked,
+    TrackerFailed,
 )
 from smartnode.engine.keeping import Keeper
 from smartnode.engine.live import Live
 from smartnode.engine.lookups import Lookups
+from smartnode.engine.mirrors import Mirrors
 from smartnode.engine.pulse import Pulse
 from smartnode.engine.torrents import Torrent
 from smartnode.errors import SmartnodeError
@@ -75,6 +81,8 @@ class Book:
         live: Live,
         keeper: Keeper,
         pulse: Pulse,
+        announcing: Announcing,
+        mirrors: Mirrors,
         lookups: Lookups,
         errands: Errands,
     ) -> None:
@@ -83,6 +91,8 @@ class Book:
         self._live = live
         self._keeper = keeper
         self._pulse = pulse
+        self._announcing = announcing
+        self._mirrors = mirrors
         self._lookups = lookups
         self._errands = errands
         self.running = False
@@ -99,9 +109,10 @@ class Book:
                 self._live.post_updates()
             case Failed():
                 self._failed(event, now)
-            case MirrorFailed():
-                self._pulse.gave_up(event, now)
-                log.info("engine.mirror_failed", info_hash=event.info_hash, url=event.url, reason=event.text)
+            case GivenUp() | Closed():
+                self._mirrored(event, now)
+            case TrackerAsked() | TrackerAnswered() | TrackerFailed():
+                self._announcing.took(event, now)
             case DhtSize():
                 self._pulse.took(event)
             case PeersFound() | DhtWork():
@@ -113,6 +124,12 @@ class Book:
                 self._ask_again()
             case _:
                 pass
+
+    def _mirrored(self, event: GivenUp | Closed, now: float) -> None:
+        if isinstance(event, GivenUp):
+            self._mirrors.gave_up(event)
+        elif self._mirrors.knows(event) and self.running and not self.still:
+            self._errands.send(self._mirrors.closed(event, now))
 
     def _progressed(self, event: States) -> None:
         for progress in event.changed:

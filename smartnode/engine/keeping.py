@@ -8,6 +8,7 @@ Every function here runs under the torrent's lock.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import libtorrent as lt
 import structlog
@@ -17,20 +18,26 @@ from smartnode.engine import placing
 from smartnode.engine.integrity import lost_pieces, present_pieces, worth_hashing
 from smartnode.engine.live import Live, priorities
 from smartnode.engine.needs import Places, Puncher
+from smartnode.engine.recording import for_file, for_session, sealed
 from smartnode.engine.resume_store import ResumeStore, sync_files
 from smartnode.engine.torrents import Torrent
 from smartnode.errors import EngineError, SmartnodeError
 from smartnode.metainfo.extents import runs_to_punch, spans
-from smartnode.metainfo.resume import have_of, open_resume, seal, write_resume
+from smartnode.metainfo.resume import have_of, open_resume, write_resume
 
 log = structlog.get_logger(__name__)
 
 
 class Keeper:
-    """Adds, saves, evicts and moves torrents; *live* is the session, *store* the resume files."""
+    """Adds, saves, evicts and moves torrents; *live* is the session, *store* the resume files, *added* is told of every
+    torrent that came into the session.
+    """
 
-    def __init__(self, live: Live, store: ResumeStore, places: Places, puncher: Puncher) -> None:
+    def __init__(
+        self, live: Live, store: ResumeStore, places: Places, puncher: Puncher, *, added: Callable[[Torrent], None]
+    ) -> None:
         """Work with the given rooms; nothing is done yet."""
+        self._added = added
         self._live = live
         self._store = store
         self._places = places
@@ -46,7 +53,7 @@ class Keeper:
 
     async def record(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
         """Write the resume file of a torrent that is not in the session: what the record says is held and wanted."""
-        _fill(params, torrent)
+        for_file(params, torrent)
         await asyncio.to_thread(self._store.write, torrent.info_hash, write_resume(params, torrent.key))
         torrent.saved_have, torrent.saved_wanted = torrent.have, torrent.wanted
 
@@ -69,10 +76,15 @@ class Keeper:
 
     async def add(self, torrent: Torrent, params: lt.add_torrent_params, *, verify: bool = False) -> None:
         """Add what the record says is held and wanted; *verify*: files that lie there already are hashed instead."""
-        _fill(params, torrent)
+        for_session(params, torrent)
         if verify:
             params.have_pieces = []
-        torrent.handle = await self._live.add(params, verify=verify)
+        given = torrent.web_seeds
+        handle = await self._live.add(params, verify=verify)
+        for url in set(given) ^ set(torrent.web_seeds):  # named, or failed, while it was added
+            (handle.add_url_seed if url in torrent.web_seeds else handle.remove_url_seed)(url)
+        torrent.handle = handle
+        self._added(torrent)
 
     async def save(self, torrent: Torrent) -> bytes:
         """Make what is held durable, then say so in the resume file; returns libtorrent's resume data."""
@@ -92,10 +104,9 @@ class Keeper:
             await self._write(torrent, raw, wanted)
 
     async def _write(self, torrent: Torrent, raw: bytes, wanted: Bitfield) -> bytes:
-        sealed = seal(raw, torrent.key)
-        have = await asyncio.to_thread(self._persist, torrent, sealed)
+        resume, have = await asyncio.to_thread(self._persist, torrent, raw)
         torrent.saved_have, torrent.saved_wanted = have, wanted
-        return sealed
+        return resume
 
     async def remap(self, torrent: Torrent, wanted: Bitfield) -> None:
         """Make *wanted* the target; what is held stays held.
@@ -208,7 +219,7 @@ class Keeper:
     async def _take_out(self, torrent: Torrent, handle: lt.torrent_handle) -> None:
         torrent.handle = None
         try:
-            await self._live.remove(handle, torrent.info_hash)
+            await self._live.remove(handle, torrent.info_hash, silently=True)
         except EngineError:
             torrent.failure = "the session keeps the torrent although it was told to let go; restart the node"
             raise
@@ -223,12 +234,13 @@ class Keeper:
         if torrent.whole != torrent.complete:
             await self._relocate(torrent, whole=torrent.complete)
 
-    def _persist(self, torrent: Torrent, sealed: bytes) -> Bitfield:
-        have = have_of(open_resume(sealed)[1], torrent.metainfo.layout.num_pieces)
+    def _persist(self, torrent: Torrent, raw: bytes) -> tuple[bytes, Bitfield]:
+        resume = sealed(raw, torrent)
+        have = have_of(open_resume(resume)[1], torrent.metainfo.layout.num_pieces)
         fresh = (have - torrent.saved_have).ranges()
         sync_files(torrent.folder / path for path in {span.file.path for span in spans(torrent.metainfo, fresh)})
-        self._store.write(torrent.info_hash, sealed)
-        return have
+        self._store.write(torrent.info_hash, resume)
+        return resume, have
 
     def _punch(self, torrent: Torrent, kept: Bitfield, touched: Bitfield) -> None:
         runs = runs_to_punch(torrent.metainfo, kept=kept, touched=touched)
@@ -236,12 +248,3 @@ class Keeper:
             path = torrent.folder / file.path
             if path.is_file() and not path.is_symlink():
                 self._puncher.punch(path, holes)
-
-
-def _fill(params: lt.add_torrent_params, torrent: Torrent) -> None:
-    params.have_pieces = torrent.have.to_array().tolist()
-    params.verified_pieces = []
-    params.piece_priorities = priorities(torrent.wanted)
-    params.file_priorities = []
-    params.dht_nodes = []
-    params.save_path = str(torrent.folder)

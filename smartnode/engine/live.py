@@ -1,7 +1,7 @@
 """One libtorrent session in the house's words: every question has a deadline, every refusal is an EngineError.
 
-A torrent is added with its priorities set, neither paused nor auto-managed. Calls that libtorrent answers at once are
-made on the loop; those that may wait for its network thread run in a thread.
+A torrent is added with its priorities set, neither paused nor auto-managed, without trackers and with its DHT off.
+Calls that libtorrent answers at once are made on the loop; those that may wait for its network thread run in a thread.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ _FLAGS_OFF = (
     | lt.torrent_flags.upload_mode
     | lt.torrent_flags.no_verify_files
 )
+# Nobody is told of a torrent because it was added: see announcing.
+_FLAGS_ON = lt.torrent_flags.duplicate_is_error | lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd
 _SAVE = lt.save_resume_flags_t.save_info_dict | lt.save_resume_flags_t.flush_disk_cache
 _QUERY = lt.torrent_handle.query_pieces
 T = TypeVar("T")
@@ -44,12 +46,13 @@ class Live:
         self._alerts = Alerts(self._hear)
         self._listening: set[Address] = set()
         self._refused: list[str] = []
+        self._behind_proxy = False
         self._settled: asyncio.Future[None] | None = None
         self._session: lt.session | None = None
 
     @property
     def listening(self) -> frozenset[Address]:
-        """The addresses that this session listens on."""
+        """The addresses that this session listens on; none behind a proxy, where nobody can connect to us."""
         return frozenset(self._listening)
 
     @property
@@ -98,9 +101,7 @@ class Live:
     async def add(self, params: lt.add_torrent_params, *, verify: bool) -> lt.torrent_handle:
         """Add a torrent, running; *verify* False: what *params* call held was checked by us."""
         flags = int(params.flags) & ~int(_FLAGS_OFF)
-        params.flags = flags | int(
-            lt.torrent_flags.duplicate_is_error | (0 if verify else lt.torrent_flags.no_verify_files)
-        )
+        params.flags = flags | int(_FLAGS_ON | (0 if verify else lt.torrent_flags.no_verify_files))
         return await asyncio.to_thread(_call, self.session.add_torrent, params)
 
     async def save(self, handle: lt.torrent_handle, info_hash: InfoHash, *, changed_only: bool = False) -> bytes | None:
@@ -116,9 +117,13 @@ class Live:
             raise EngineError(saved.text, cure="the next cycle tries again")
         return saved.raw
 
-    async def remove(self, handle: lt.torrent_handle, info_hash: InfoHash) -> None:
-        """Take the torrent out of the session; its files are closed on return and stay."""
+    async def remove(self, handle: lt.torrent_handle, info_hash: InfoHash, *, silently: bool = False) -> None:
+        """Take the torrent out of the session; its files are closed on return and stay. *silently*: it comes back, so
+        no tracker is told that it left.
+        """
         removed = self._alerts.expect(Removed, info_hash=info_hash)
+        if silently:
+            _call(handle.replace_trackers, [])
         _call(self.session.remove_torrent, handle)
         await answer(removed, within_s=ANSWER_WITHIN_S, what="removal")
 
@@ -147,23 +152,27 @@ class Live:
 
     def _hear(self, event: Event) -> None:
         match event:
-            case Listening():
+            case Listening() if event.tcp:
                 self._listening.add(event.address)
+            case Listening() if self._settings.proxy is not None:
+                # Behind a proxy nothing listens for TCP, and the one uTP socket speaks to the proxy.
+                self._behind_proxy = True
             case ListenFailed() if event.tcp:
                 self._refused.append(event.text)
         if self._settled is not None and not self._settled.done():
-            if self._listening:
+            if self._listening or self._behind_proxy:
                 self._settled.set_result(None)
             elif len(self._refused) >= len(self._settings.listen):
                 self._settled.set_exception(EngineError(self._refused[-1]))
         self._deliver(event)
 
-    def stand_still(self, *, still: bool) -> None:
-        """Pause or resume the whole session: no peer, no web seed, no announce."""
-        if still:
-            self.session.pause()
-        else:
-            self.session.resume()
+    def pause(self) -> None:
+        """Pause the whole session: no peer, no web seed, no announce."""
+        self.session.pause()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self.session.resume()
 
     def post_updates(self) -> None:
         """Ask for the state of every torrent that changed: one call for all of them."""

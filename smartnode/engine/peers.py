@@ -43,6 +43,7 @@ def _holder(peer: Any, *, count: int, now: datetime, network_id: str) -> Holder:
         last_contact=now,
         progressed_at=None,
         witness=Witness.PEER_INFO,
+        upload_only=bool(peer.flags & lt.peer_info.upload_only),
     )
 
 

@@ -6,7 +6,8 @@ Everything runs on one asyncio loop. What is held and wanted is read from a book
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+import random
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -17,26 +18,31 @@ import structlog
 from smartnode.domain.catalogue import Item
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash
+from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.swarm import Address, Holder
+from smartnode.domain.tracker import TrackerHealth
 from smartnode.engine import placing
+from smartnode.engine.announcing import Announcing
 from smartnode.engine.book import Book, Errands, locked
 from smartnode.engine.keeping import Keeper
 from smartnode.engine.live import Live
 from smartnode.engine.lookups import Lookups
+from smartnode.engine.mirrors import Mirrors
 from smartnode.engine.needs import Places, Puncher
+from smartnode.engine.pacing import Turn
 from smartnode.engine.peers import holders
 from smartnode.engine.pulse import Pulse
 from smartnode.engine.resume_store import ResumeStore
-from smartnode.engine.settings import EngineSettings, limits
+from smartnode.engine.saving import save_all
+from smartnode.engine.settings import EngineSettings, carries_udp, limits
 from smartnode.engine.starting import start_all
 from smartnode.engine.torrents import Torrent
-from smartnode.errors import EngineError, SmartnodeError
-from smartnode.metainfo.addresses import trackers_for, web_seeds_for
+from smartnode.errors import EngineError
+from smartnode.metainfo.addresses import trackers_for
 from smartnode.metainfo.read import LIMITS, Metainfo
 
 STOP_WITHIN_S = 6.0  # for saving; the session's own end takes a second or two more
-SAVES_AT_ONCE = 16
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +57,16 @@ class Engine:
         self._store = ResumeStore(settings.state_dir)
         self._torrents: dict[InfoHash, Torrent] = {}
         self._live = Live(settings)
-        self._keeper = Keeper(self._live, self._store, places, puncher)
-        self._pulse = Pulse(self._live, self._torrents, dht=settings.dht, bootstrap=settings.dht_bootstrap)
+        self._keeper = Keeper(self._live, self._store, places, puncher, added=self._added)
+        self._announcing = Announcing(
+            self._torrents,
+            per_s=settings.announces_per_s,
+            udp=carries_udp(settings),
+            random=random.Random(),  # noqa: S311 -- it spreads announces
+        )
+        self._mirrors = Mirrors(self._torrents, self._tell, look_up=settings.proxy is None)
+        dht = settings.dht and carries_udp(settings)
+        self._pulse = Pulse(self._live, self._torrents, self._announcing, dht=dht, bootstrap=settings.dht_bootstrap)
         self._lookups = Lookups(self._live)
         self._errands = Errands()
         self._book = Book(
@@ -60,19 +74,22 @@ class Engine:
             live=self._live,
             keeper=self._keeper,
             pulse=self._pulse,
+            announcing=self._announcing,
+            mirrors=self._mirrors,
             lookups=self._lookups,
             errands=self._errands,
         )
         self._beating: asyncio.Task[None] | None = None
+        self.on_mirror_failed: Callable[[MirrorFailure], None] | None = None
+        """Told, on the loop, of every web seed that failed; it is used again once use_web_seeds names it again."""
 
     async def start(self) -> None:
         """Listen, then add every torrent of the resume files; EngineError when nothing can be listened on."""
         clean = await asyncio.to_thread(self._store.open)
         await self._live.open(self._book.take)
         try:
-            allow_private = self._settings.allow_private
             await start_all(
-                self._torrents, self._keeper, self._store, self._places, clean=clean, allow_private=allow_private
+                self._torrents, self._keeper, self._store, self._places, clean=clean, settings=self._settings
             )
         except BaseException:
             await self._live.close()
@@ -95,8 +112,8 @@ class Engine:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_WITHIN_S):
                 await self._errands.done()
-                self._live.session.pause()
-                saved = await self._save(self._torrents.values(), self._keeper.save_counters)
+                self._announcing.fall_silent(self._live.pause)
+                saved = await save_all(self._torrents.values(), self._keeper.save_counters)
         if saved:
             await asyncio.to_thread(self._store.mark_clean)
         await self._live.close()
@@ -105,7 +122,7 @@ class Engine:
 
     async def save(self) -> None:
         """Write the resume file of every torrent that holds or wants something else than its file says."""
-        await self._save([t for t in self._torrents.values() if t.unsaved], self._keeper.save)
+        await save_all([t for t in self._torrents.values() if t.unsaved], self._keeper.save)
 
     @property
     def listen_port(self) -> int:
@@ -141,9 +158,6 @@ class Engine:
         known = self._torrents.get(metainfo.info_hash)
         if known is not None:
             await self.remap(metainfo.info_hash, wanted)
-            for url in web_seeds_for(item, metainfo, allow_private=self._settings.allow_private):
-                if known.handle is not None:
-                    known.handle.add_url_seed(url)
         elif wanted.count():
             await self._errands.finish(self._add(item, metainfo, wanted))
 
@@ -158,7 +172,11 @@ class Engine:
         """Stop all traffic and all writing while the disk is not there, or go on; held pieces stay held."""
         if still != self._book.still:
             self._book.still = still
-            self._live.stand_still(still=still)
+            if still:
+                self._announcing.fall_silent(self._live.pause)
+            else:
+                self._live.resume()
+                self._announcing.come_back(asyncio.get_running_loop().time())
             log.warning("engine.stands_still", still=still)
 
     async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
@@ -199,6 +217,27 @@ class Engine:
         private = torrent is not None and torrent.metainfo.private
         return await self._lookups.find(info_hash) if self._pulse.dht_nodes and not private else None
 
+    def use_web_seeds(self, info_hash: InfoHash, urls: Collection[str]) -> None:
+        """Use exactly these web seeds (BEP 19, percent-encoded) for a held torrent, until it is told otherwise; one
+        that failed and is named again is used again. Nothing happens for a torrent that is not held.
+        """
+        torrent = self._torrents.get(info_hash)
+        if torrent is not None:
+            self._mirrors.use(torrent, urls)
+
+    def trackers(self) -> tuple[TrackerHealth, ...]:
+        """Return how each tracker listens, at most a few seconds old."""
+        return self._announcing.health()
+
+    def tracker_answers(self, url: str) -> None:
+        """Take note that a tracker answers: torrents that wait for it announce again, paced."""
+        self._announcing.answers(url, asyncio.get_running_loop().time())
+
+    def is_private(self, info_hash: InfoHash) -> bool:
+        """Say whether a held torrent is private (BEP 27): only its own trackers may be asked about it."""
+        torrent = self._torrents.get(info_hash)
+        return torrent is not None and torrent.metainfo.private
+
     async def introduce(self, info_hash: InfoHash, addresses: Iterable[Address]) -> None:
         """Tell a held torrent of peers that were seen elsewhere; an address that libtorrent refuses is left out."""
         torrent = self._torrents.get(info_hash)
@@ -209,13 +248,10 @@ class Engine:
 
     async def _add(self, item: Item, metainfo: Metainfo, wanted: Bitfield) -> None:
         params = lt.load_torrent_buffer(metainfo.raw, LIMITS)
-        allow_private = self._settings.allow_private
-        params.url_seeds = web_seeds_for(item, metainfo, allow_private=allow_private)
-        params.trackers = trackers_for(item, metainfo, allow_private=allow_private)
-        params.tracker_tiers = list(range(len(params.trackers)))
         folder, whole = await asyncio.to_thread(placing.find, self._places, item.key, metainfo)
         torrent = Torrent(key=item.key, metainfo=metainfo, folder=folder, whole=whole)
         torrent.wanted = wanted
+        torrent.trackers = tuple(trackers_for(item, metainfo, allow_private=self._settings.allow_private))
         self._torrents[metainfo.info_hash] = torrent
         try:
             async with torrent.lock:
@@ -223,7 +259,6 @@ class Engine:
         except BaseException:
             del self._torrents[metainfo.info_hash]
             raise
-        self._pulse.announce(torrent)
 
     async def _evict(self, torrent: Torrent, pieces: Bitfield) -> Bytes:
         try:
@@ -240,23 +275,15 @@ class Engine:
     def _forget_empty(self, torrent: Torrent) -> None:
         if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
             self._torrents.pop(torrent.info_hash, None)
+            self._mirrors.forget(torrent.info_hash)
 
-    async def _save(self, torrents: Iterable[Torrent], save: Callable[[Torrent], Awaitable[object]]) -> bool:
-        """Save *torrents*, a few at once; say whether all were saved. A failure is the torrent's, not the others'."""
-        gate = asyncio.Semaphore(SAVES_AT_ONCE)
+    def _added(self, torrent: Torrent) -> None:
+        now = asyncio.get_running_loop().time()
+        self._announcing.join(torrent, now, Turn.FRESH if self._book.running else Turn.START)
 
-        async def one(torrent: Torrent) -> bool:
-            async with gate, torrent.lock:
-                if torrent.handle is None:
-                    return False
-                try:
-                    await save(torrent)
-                except SmartnodeError as error:
-                    log.warning("engine.not_saved", info_hash=torrent.info_hash, reason=str(error))
-                    return False
-                return True
-
-        return all(await asyncio.gather(*map(one, torrents)))
+    def _tell(self, failure: MirrorFailure) -> None:
+        if self.on_mirror_failed is not None:
+            self.on_mirror_failed(failure)
 
     def _known(self, info_hash: InfoHash) -> Torrent:
         torrent = self._torrents.get(info_hash)

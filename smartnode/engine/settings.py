@@ -1,6 +1,8 @@
-"""Every setting of the session is chosen here: nothing that calls home, nothing that finds peers we did not ask for.
+"""Every setting of the session is chosen here: nothing that calls home, nothing that finds peers we did not ask for,
+nothing that goes around a proxy.
 
-libtorrent's defaults name a bootstrap host, a STUN server, UPnP, NAT-PMP and local discovery: all are off. Its rate
+libtorrent's defaults name a bootstrap host, a STUN server, UPnP, NAT-PMP and local discovery: all are off unless asked
+for. Its rate
 limits spare peers of the local network, so every address is put into the global peer class. Names that 2.1.1 does not
 know raise KeyError when the session is made.
 """
@@ -13,11 +15,19 @@ from typing import Any
 import libtorrent as lt
 
 from smartnode.domain.identity import NodeId
+from smartnode.domain.network import Proxy, ProxyKind
 from smartnode.domain.pieces import Bytes
 from smartnode.metainfo.read import MAX_PIECES, MAX_TORRENT_BYTES
 
 ALERTS = (
-    lt.alert_category.error | lt.alert_category.status | lt.alert_category.storage | lt.alert_category.dht_operation
+    lt.alert_category.error
+    | lt.alert_category.status
+    | lt.alert_category.storage
+    | lt.alert_category.dht_operation
+    | lt.alert_category.tracker
+    # How connections to web seeds end; a few alerts for each connection, none for each block.
+    | lt.alert_category.connect
+    | lt.alert_category.peer
 )
 _V4_END, _V6_END = "255.255.255.255", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"
 _BLOCKED = 1
@@ -47,7 +57,13 @@ class EngineSettings:
 
     *listen*: ``host:port`` each, IPv6 in brackets, port 0 = any. *outgoing*: local address or device for connections
     that we open, None = any. *allow_private*: peers, web seeds and DHT nodes of private and loopback ranges are used.
-    Limits in bytes per second over all peers, 0 = none. *state_dir* holds ``resume/``.
+    Limits in bytes per second over all peers, 0 = none. *state_dir* holds ``resume/``. *announces_per_s*: over all
+    trackers together.
+
+    *proxy*: everything goes through it, names included, and nothing around it: no local discovery, no port mapping, and
+    nothing listens for TCP, so other nodes are dialled and cannot dial. An HTTP proxy carries TCP only: no DHT, no uTP,
+    no UDP trackers. *port_forwarding*: ask the router by UPnP and NAT-PMP. *lan_discovery*: BEP 14. *announce_ip*: what
+    trackers are told, for a node whose address they do not see.
     """
 
     node_id: NodeId
@@ -61,11 +77,21 @@ class EngineSettings:
     allow_private: bool = False
     upload_limit: Bytes = Bytes(0)
     download_limit: Bytes = Bytes(0)
+    announces_per_s: int = 20
+    proxy: Proxy | None = None
+    port_forwarding: bool = False
+    lan_discovery: bool = False
+    announce_ip: str | None = None
 
 
 def pack(settings: EngineSettings) -> dict[str, Any]:
     """Return libtorrent's settings for a new session."""
-    return _identity(settings) | _manners(settings) | _discovery(settings) | _work()
+    return _identity(settings) | _manners(settings) | _discovery(settings) | _work() | _ways(settings)
+
+
+def carries_udp(settings: EngineSettings) -> bool:
+    """Say whether DHT, uTP and UDP trackers can be used: not through an HTTP proxy."""
+    return settings.proxy is None or settings.proxy.kind is ProxyKind.SOCKS5
 
 
 def limits(*, upload: Bytes, download: Bytes) -> dict[str, Any]:
@@ -115,6 +141,10 @@ def _manners(settings: EngineSettings) -> dict[str, Any]:
         "apply_ip_filter_to_trackers": True,
         "announce_to_all_trackers": False,
         "announce_to_all_tiers": True,
+        # Each tracker keeps its place in a torrent's list: they are named to libtorrent by their number there.
+        "prefer_udp_trackers": False,
+        # After n failures a torrent waits 5 + 50 n² seconds, at most an hour: we announce it when the tracker is back.
+        "tracker_backoff": 1000,
         # The session's end waits for trackers and for uTP sockets that say goodbye: not for long.
         "stop_tracker_timeout": 1,
         "utp_fin_resends": 1,
@@ -127,11 +157,12 @@ def _manners(settings: EngineSettings) -> dict[str, Any]:
 
 
 def _discovery(settings: EngineSettings) -> dict[str, Any]:
+    direct = settings.proxy is None
     found: dict[str, Any] = {
-        "enable_upnp": False,
-        "enable_natpmp": False,
-        "enable_lsd": False,
-        "enable_dht": settings.dht,
+        "enable_upnp": settings.port_forwarding and direct,
+        "enable_natpmp": settings.port_forwarding and direct,
+        "enable_lsd": settings.lan_discovery and direct,
+        "enable_dht": settings.dht and carries_udp(settings),
         "dht_bootstrap_nodes": ",".join(f"{host}:{port}" for host, port in settings.dht_bootstrap),
         "webtorrent_stun_server": "",
     }
@@ -149,6 +180,39 @@ def _discovery(settings: EngineSettings) -> dict[str, Any]:
             "dht_upload_rate_limit": 64_000,
         }
     return found
+
+
+def _ways(settings: EngineSettings) -> dict[str, Any]:
+    """Return how connections are made: encrypted where the other side can, by TCP and uTP, through the proxy if any."""
+    proxy, udp = settings.proxy, carries_udp(settings)
+    ways: dict[str, Any] = {
+        "in_enc_policy": int(lt.enc_policy.pe_enabled),
+        "out_enc_policy": int(lt.enc_policy.pe_enabled),
+        "allowed_enc_level": int(lt.enc_level.pe_both),
+        "prefer_rc4": False,
+        "enable_incoming_tcp": True,
+        "enable_outgoing_tcp": True,
+        "enable_incoming_utp": udp,
+        "enable_outgoing_utp": udp,
+        "announce_ip": settings.announce_ip or "",
+    }
+    if proxy is None:
+        return ways
+    with_name = proxy.username is not None
+    kinds = {
+        ProxyKind.SOCKS5: lt.proxy_type_t.socks5_pw if with_name else lt.proxy_type_t.socks5,
+        ProxyKind.HTTP: lt.proxy_type_t.http_pw if with_name else lt.proxy_type_t.http,
+    }
+    return ways | {
+        "proxy_type": int(kinds[proxy.kind]),
+        "proxy_hostname": proxy.host,
+        "proxy_port": proxy.port,
+        "proxy_username": proxy.username or "",
+        "proxy_password": proxy.password or "",
+        "proxy_hostnames": True,
+        "proxy_peer_connections": True,
+        "proxy_tracker_connections": True,
+    }
 
 
 def _work() -> dict[str, Any]:

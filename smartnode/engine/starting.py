@@ -18,9 +18,10 @@ from smartnode.engine.integrity import lost_pieces
 from smartnode.engine.keeping import Keeper
 from smartnode.engine.needs import Places
 from smartnode.engine.resume_store import ResumeStore
+from smartnode.engine.settings import EngineSettings
 from smartnode.engine.torrents import Torrent
 from smartnode.errors import EngineError, SmartnodeError
-from smartnode.metainfo.addresses import usable_trackers, usable_web_seeds
+from smartnode.metainfo.addresses import usable_trackers
 from smartnode.metainfo.resume import open_resume, read_resume
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,7 @@ async def start_all(
     places: Places,
     *,
     clean: bool,
-    allow_private: bool,
+    settings: EngineSettings,
 ) -> None:
     """Put every torrent that can be started into *torrents*; *clean*: the last stop was."""
     files = store.read_all()
@@ -51,7 +52,7 @@ async def start_all(
         try:
             if isinstance(raw, EngineError):
                 raise raw
-            found = await asyncio.to_thread(_check, key, raw, places, clean=clean, allow_private=allow_private)
+            found = await asyncio.to_thread(_check, key, raw, places, clean=clean, settings=settings)
             torrents[key] = found.torrent
             await _add(keeper, found, clean=clean)
         except SmartnodeError as error:
@@ -60,7 +61,7 @@ async def start_all(
             del torrents[key]
 
 
-def _check(key: InfoHash, raw: bytes, places: Places, *, clean: bool, allow_private: bool) -> Found:
+def _check(key: InfoHash, raw: bytes, places: Places, *, clean: bool, settings: EngineSettings) -> Found:
     resumed, params = read_resume(raw), open_resume(raw)[1]
     if resumed.info_hash != key:
         message = f"the file holds another torrent: {resumed.info_hash}"
@@ -73,9 +74,7 @@ def _check(key: InfoHash, raw: bytes, places: Places, *, clean: bool, allow_priv
     torrent.uploaded, torrent.downloaded = resumed.uploaded, resumed.downloaded
     if not clean:
         params.unfinished_pieces = {}
-    params.url_seeds = usable_web_seeds(params.url_seeds, allow_private=allow_private)
-    params.trackers = usable_trackers(params.trackers, allow_private=allow_private)
-    params.tracker_tiers = list(range(len(params.trackers)))
+    torrent.trackers = tuple(usable_trackers(params.trackers, allow_private=settings.allow_private))
     return Found(torrent=torrent, params=params, lost=lost)
 
 

@@ -16,8 +16,26 @@ from smartnode.engine.events import Progress
 from smartnode.metainfo.read import Metainfo
 
 
+class Told:
+    """What one tracker was told of one torrent. *on*: libtorrent announces to it; times are the loop's."""
+
+    __slots__ = ("failed", "forced_at", "ok_at", "on", "since")
+
+    def __init__(self, now: float) -> None:
+        """Nothing was told yet."""
+        self.since = now
+        self.on = False
+        self.ok_at: float | None = None
+        self.failed = 0
+        self.forced_at: float | None = None
+
+
 class Torrent:
-    """One torrent. *saved_have*, *saved_wanted*: what the resume file says; *folder*: where its files lie now."""
+    """One torrent. *saved_have*, *saved_wanted*: what the resume file says; *folder*: where its files lie now.
+
+    *trackers*: all of them, in their order; *told*: by tracker, see announcing. *web_seeds*: those that libtorrent may
+    use now. libtorrent's resume data names neither.
+    """
 
     __slots__ = (
         "downloaded",
@@ -33,9 +51,12 @@ class Torrent:
         "saved_have",
         "saved_wanted",
         "stuck",
+        "told",
+        "trackers",
         "unmovable",
         "uploaded",
         "wanted",
+        "web_seeds",
         "whole",
     )
 
@@ -47,6 +68,9 @@ class Torrent:
         self.folder = folder
         self.whole = whole
         self.have = self.wanted = self.saved_have = self.saved_wanted = nothing
+        self.trackers: tuple[str, ...] = ()
+        self.told: dict[str, Told] = {}
+        self.web_seeds: tuple[str, ...] = ()
         self.handle: lt.torrent_handle | None = None
         self.lock = asyncio.Lock()
         self.peers = self.uploaded = self.downloaded = 0

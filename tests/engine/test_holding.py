@@ -7,7 +7,6 @@ from typing import Any
 
 import libtorrent as lt
 
-from smartnode.domain.catalogue import Item
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.swarm import Address, Witness
 
@@ -23,9 +22,9 @@ async def test_exactly_the_wanted_pieces_are_fetched_from_a_web_seed_and_a_peer(
     peer.session.set_peer_class_filter(_everyone())
     engine = await engines(1)
     wanted = Bitfield.from_indices([*range(3, 30), 40, 63], sample.count)
-    item = _with_mirror(sample.item, f"{address}x.bin")
-    await engine.want(item, sample.metainfo, wanted)
+    await engine.want(sample.item, sample.metainfo, wanted)
     info_hash = sample.metainfo.info_hash
+    engine.use_web_seeds(info_hash, [f"{address}x.bin"])
     await engine.introduce(info_hash, [Address(host=peer.host, port=peer.port)])
     await until(lambda: engine.holdings()[info_hash].have == wanted)
     holding = engine.holdings()[info_hash]
@@ -44,9 +43,9 @@ async def test_a_web_seed_alone_is_enough(engines: Any, make_sample: Any, serve:
     """A dataset that only its mirror has is fetched from there."""
     sample = make_sample(files={"x.bin": 5 * (1 << 18) + 9})
     engine = await engines(1)
-    item = _with_mirror(sample.item, f"{serve(sample.root)}x.bin")
-    await engine.want(item, sample.metainfo, Bitfield.full(sample.count))
+    await engine.want(sample.item, sample.metainfo, Bitfield.full(sample.count))
     info_hash = sample.metainfo.info_hash
+    engine.use_web_seeds(info_hash, [f"{serve(sample.root)}x.bin"])
     await until(lambda: engine.holdings()[info_hash].have.count() == sample.count)
 
 
@@ -56,8 +55,9 @@ async def test_a_folder_torrent_comes_from_the_folder_above_it(
     """BEP 19: the web seed of a folder torrent is the address of the folder's parent."""
     sample = make_sample(files={"d/a é.bin": 300_000, "d/sub/b.bin": 500_000})
     engine = await engines(1)
-    await engine.want(_with_mirror(sample.item, serve(sample.root)), sample.metainfo, Bitfield.full(sample.count))
+    await engine.want(sample.item, sample.metainfo, Bitfield.full(sample.count))
     info_hash = sample.metainfo.info_hash
+    engine.use_web_seeds(info_hash, [serve(sample.root)])
     await until(lambda: engine.holdings()[info_hash].have.count() == sample.count)
 
 
@@ -150,10 +150,6 @@ async def test_the_upload_limit_binds_on_loopback(
     assert time.monotonic() - began > 1.2
     engine.set_limits(upload=Bytes(0), download=Bytes(0))
     await until(lambda: handle.status().is_seeding)
-
-
-def _with_mirror(item: Item, url: str) -> Item:
-    return Item(key=item.key, torrent=None, web_seeds=(url,))
 
 
 def _everyone() -> lt.ip_filter:
