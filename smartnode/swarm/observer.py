@@ -22,6 +22,9 @@ from smartnode.swarm.manners import PER_SWARM, Gate, within_limits
 from smartnode.swarm.probe import Manners, Sighting, probe
 from smartnode.swarm.views import holder_of, merge
 
+PEX_ASKED = 8
+"""So many peers of one look are asked for others: each may name a hundred, and each costs a wait of seconds."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -116,10 +119,11 @@ class Observer:
         connected = [h for h in look.connected if h.peer_id != self._eyes.node_id]
         at_hand = {h.address for h in connected}
         first = self._within(_in_order(look.known, in_dht, in_trackers), at_hand)
-        answered = await self._round(first, look, pex=not look.private and len(first) < PER_SWARM)
+        hearsay = 0 if look.private or len(first) == PER_SWARM else PEX_ASKED
+        answered = await self._round(first, look, pex=hearsay)
         named = () if look.private else [a for turn in zip_longest(*(s.named for s in answered)) for a in turn if a]
         second = self._within([*first, *named], at_hand)[len(first) :]
-        answered += await self._round(second, look, pex=False)
+        answered += await self._round(second, look, pex=0)
         seen = [
             holder_of(s, now=now, network_id=self._eyes.network_id) for s in answered if s.peer_id != self._eyes.node_id
         ]
@@ -144,8 +148,9 @@ class Observer:
     def _within(self, addresses: Iterable[Address], at_hand: Collection[Address]) -> list[Address]:
         return within_limits((a for a in addresses if a not in at_hand), allow_private=self._eyes.allow_private)
 
-    async def _round(self, addresses: Sequence[Address], look: LookAt, *, pex: bool) -> list[Sighting]:
-        answers = await asyncio.gather(*(self._probe(address, look, pex=pex) for address in addresses))
+    async def _round(self, addresses: Sequence[Address], look: LookAt, *, pex: int) -> list[Sighting]:
+        """Probe all of *addresses*, and ask the first *pex* of them for others."""
+        answers = await asyncio.gather(*(self._probe(a, look, pex=place < pex) for place, a in enumerate(addresses)))
         return [sighting for sighting in answers if sighting is not None]
 
     async def _probe(self, address: Address, look: LookAt, *, pex: bool) -> Sighting | None:

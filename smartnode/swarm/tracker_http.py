@@ -80,39 +80,30 @@ class HttpLine:
         except (SwarmError, TimeoutError) as error:
             log.debug("tracker.not_left", info_hash=info_hash, reason=str(error))
 
-    async def _get(self, url: str) -> bytes:
+    async def _get(self, text: str) -> bytes:
         try:
             async with asyncio.timeout(self._manners.request_s):
+                url = httpx.URL(text)
                 for _ in range(REDIRECTS_MAX + 1):
-                    answer = await self._once(httpx.URL(url))
-                    if isinstance(answer, bytes):
-                        return answer
-                    url = self._checked(str(answer))
+                    body, location = await self._once(url)
+                    if location is None:
+                        return body
+                    url = redirected(url, location, allow_private=self._manners.allow_private)
         except (TimeoutError, httpx.TimeoutException) as error:
             message = "no answer"
             raise SwarmError(message) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             message = f"the tracker cannot be asked: {str(error) or type(error).__name__}"
             raise SwarmError(message) from error
         message = f"the tracker redirects more than {REDIRECTS_MAX} times"
         raise SwarmError(message)
 
-    def _checked(self, url: str) -> str:
-        try:
-            address = tracker_address(url, allow_private=self._manners.allow_private)
-        except ValueError as error:
-            message = f"the tracker redirects to an address that {error}"
-            raise SwarmError(message) from error
-        if not address.startswith(("http://", "https://")):
-            message = "the tracker redirects to an address that is neither http nor https"
-            raise SwarmError(message)
-        return address
-
-    async def _once(self, url: httpx.URL) -> bytes | httpx.URL:
-        """Send one request; the body, or where it is redirected to."""
+    async def _once(self, url: httpx.URL) -> tuple[bytes, str | None]:
+        """Send one request; its body, and where it is redirected to or None."""
         failure: httpx.TransportError | None = None
         port = url.port or (443 if url.scheme == "https" else 80)
-        for address in await self._addresses(url.host, port):
+        host = url.raw_host.decode("ascii")  # url.host decodes IDNA and raises at labels such as a bare "xn--"
+        for address in await self._addresses(host, port):
             if not self._allowance.spend():
                 break
             request = self._client.build_request(
@@ -123,7 +114,7 @@ class HttpLine:
                     "User-Agent": self._manners.agent,
                     "Accept-Encoding": "identity",
                 },
-                extensions={"sni_hostname": url.host},
+                extensions={"sni_hostname": host},
             )
             try:
                 response = await self._client.send(request, stream=True)
@@ -131,9 +122,9 @@ class HttpLine:
                 failure = error
                 continue
             try:
-                return (
-                    url.join(response.headers["Location"]) if response.has_redirect_location else await _body(response)
-                )
+                if response.has_redirect_location:
+                    return b"", response.headers["Location"]
+                return await _body(response), None
             finally:
                 await response.aclose()
         raise failure or SwarmError("no request is left for this tracker")
@@ -144,6 +135,19 @@ class HttpLine:
         if (host, port) not in self._pinned:
             self._pinned[host, port] = await addresses_of(host, port, allow_private=self._manners.allow_private)
         return self._pinned[host, port]
+
+
+def redirected(url: httpx.URL, location: str, *, allow_private: bool) -> httpx.URL:
+    """Return where *location*, untrusted text, leads from *url*; SwarmError unless a tracker may be there."""
+    try:
+        target = httpx.URL(tracker_address(str(url.join(location)), allow_private=allow_private))
+    except (ValueError, httpx.InvalidURL) as error:
+        message = f"the tracker redirects to an address that {error}"
+        raise SwarmError(message) from error
+    if target.scheme not in {"http", "https"}:
+        message = "the tracker redirects to an address that is neither http nor https"
+        raise SwarmError(message)
+    return target
 
 
 async def _body(response: httpx.Response) -> bytes:

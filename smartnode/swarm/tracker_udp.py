@@ -141,7 +141,8 @@ class UdpLine(asyncio.DatagramProtocol):
         self._transport.sendto(packet)
         return True
 
-    def connection_made(self, transport: asyncio.DatagramTransport) -> None:
+    # The standard library's own signature for datagrams; its transport is no subclass of its own abstract one.
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
         """Keep the socket (asyncio calls this)."""
         self._transport = transport
 

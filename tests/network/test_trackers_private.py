@@ -51,6 +51,7 @@ async def test_a_redirect_is_followed_to_public_addresses_only(public: str, targ
         writer.write(f"HTTP/1.1 302 Found\r\nLocation: http://{target}{line}\r\nContent-Length: 0\r\n\r\n".encode())
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(writer.get_extra_info("sockname")[0])
@@ -58,6 +59,7 @@ async def test_a_redirect_is_followed_to_public_addresses_only(public: str, targ
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     outside = await asyncio.start_server(redirects, public, 8080)
     inside = await asyncio.start_server(answers, "0.0.0.0", 8081)

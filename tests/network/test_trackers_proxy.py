@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,6 @@ class Heard:
         self.requests.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY)
         await writer.drain()
-        writer.close()
 
     async def peer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Be a peer with piece 3 of 12."""
@@ -83,17 +82,32 @@ class Heard:
             await reader.read()
         except OSError:
             pass
-        writer.close()
 
 
 @asynccontextmanager
 async def serving(talk: Any, host: str, port: int) -> AsyncIterator[None]:
-    """Serve *talk* at that place."""
-    server = await asyncio.start_server(talk, host, port)
+    """Serve *talk* at that place; over when the last conversation is."""
+    talks: list[asyncio.Task[object]] = []
+
+    async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.append(task)
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(noted, host, port)
     try:
         yield
     finally:
         server.close()
+        if talks:
+            _, pending = await asyncio.wait(talks, timeout=20)
+            assert not pending
 
 
 async def test_http_trackers_are_asked_through_the_proxy_which_resolves_their_names(proxy: Proxy) -> None:

@@ -2,11 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 
 import pytest
 
 Answer = Callable[[bytes], list[bytes]]
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+
+
+async def leave(writer: asyncio.StreamWriter) -> None:
+    """Close a connection and wait until it is."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 class UdpTracker(asyncio.DatagramProtocol):
@@ -37,6 +45,7 @@ class Hostile:
         """Begin with none."""
         self._udp: list[asyncio.DatagramTransport] = []
         self._http: list[asyncio.Server] = []
+        self._talks: list[asyncio.Task[object]] = []
 
     async def udp(self, answer: Answer, host: str = "127.0.40.1") -> tuple[str, UdpTracker]:
         """Start one by UDP; its announce URL and itself."""
@@ -47,10 +56,13 @@ class Hostile:
         port = transport.get_extra_info("sockname")[1]
         return f"udp://{f'[{host}]' if ':' in host else host}:{port}/announce", made
 
-    async def http(self, answer: Callable[[bytes], bytes] | Talk) -> str:
+    async def http(self, answer: Callable[[bytes], bytes] | Talk, host: str = "127.0.41.1") -> str:
         """Start one by HTTP: *answer* makes the whole answer of the request's first line, or talks itself."""
 
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._talks.append(task)
             try:
                 if asyncio.iscoroutinefunction(answer):
                     await answer(reader, writer)
@@ -61,14 +73,22 @@ class Hostile:
             except (OSError, asyncio.IncompleteReadError):
                 pass
             finally:
-                writer.close()
+                await leave(writer)
 
-        server = await asyncio.start_server(talk, "127.0.41.1", 0)
+        server = await asyncio.start_server(talk, host, 0)
         self._http.append(server)
-        return f"http://127.0.41.1:{server.sockets[0].getsockname()[1]}/announce"
+        port = server.sockets[0].getsockname()[1]
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}/announce"
+
+    async def over(self) -> None:
+        """End them all, and their conversations."""
+        self.end()
+        if self._talks:
+            _, pending = await asyncio.wait(self._talks, timeout=20)
+            assert not pending
 
     def end(self) -> None:
-        """End them all."""
+        """Let none of them be there any more."""
         for transport in self._udp:
             transport.close()
         for server in self._http:
@@ -80,4 +100,4 @@ async def hostile() -> AsyncIterator[Hostile]:
     """Trackers that are gone after the test."""
     started = Hostile()
     yield started
-    started.end()
+    await started.over()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -76,6 +77,7 @@ class Peers:
     def __init__(self) -> None:
         """Begin with no peer."""
         self._servers: list[asyncio.Server] = []
+        self._talks: list[asyncio.Task[object]] = []
 
     async def add(
         self, pieces: set[int], *, peer_id: bytes, client: str = "smartnode/1 (d4c/1)", names: tuple[Address, ...] = ()
@@ -90,8 +92,14 @@ class Peers:
             writer.write((len(field.bits) + 1).to_bytes(4, "big") + b"\x05" + field.bits)
             if names:
                 writer.write(pex(names))
-            await reader.read()
+            task = asyncio.current_task()
+            assert task is not None
+            self._talks.append(task)
+            with suppress(OSError):
+                await reader.read()
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
         host = f"127.0.6.{len(self._servers) + 1}"
         server = await asyncio.start_server(talk, host, 0)
@@ -102,6 +110,8 @@ class Peers:
         """Let nobody answer any more."""
         for server in self._servers:
             server.close()
+        if self._talks:
+            await asyncio.wait(self._talks, timeout=20)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import libtorrent as lt
@@ -87,11 +87,24 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, No
 @asynccontextmanager
 async def peer(talk: Talk) -> AsyncIterator[Address]:
     """A peer on loopback that behaves as *talk* says."""
-    server = await asyncio.start_server(talk, "127.0.7.1", 0)
+    talks: list[asyncio.Task[object]] = []
+
+    async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks.append(task)
+        await talk(reader, writer)
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(noted, "127.0.7.1", 0)
     try:
         yield Address(host="127.0.7.1", port=server.sockets[0].getsockname()[1])
     finally:
         server.close()
+        if talks:
+            _, pending = await asyncio.wait(talks, timeout=20)
+            assert not pending
 
 
 def says(*frames: bytes, info_hash: str = HASH) -> Talk:

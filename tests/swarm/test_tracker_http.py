@@ -3,14 +3,17 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.swarm import Address
 from smartnode.errors import SwarmError
 from smartnode.metainfo import bencode
 from smartnode.swarm.answers import Counts, TrackerRefusal
-from smartnode.swarm.tracker_http import REDIRECTS_MAX, http_line
+from smartnode.swarm.tracker_http import REDIRECTS_MAX, http_line, redirected
 from smartnode.swarm.tracker_line import Allowance, TrackerManners
 
 HASH = InfoHash("ab" * 20)
@@ -53,6 +56,19 @@ async def test_an_honest_tracker_is_asked_by_the_conventions(hostile: Any) -> No
     assert b"accept-encoding: identity\r\n" in heard[0].lower()
     started, stopped = heard[1], heard[2]
     assert stopped == started.replace(b"event=started", b"event=stopped")
+
+
+async def test_a_tracker_at_an_ipv6_address_is_asked_by_its_name(hostile: Any) -> None:
+    """The literal address stays in Host, in brackets."""
+    heard: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        heard.append(request)
+        return page(COUNTS)
+
+    url = await hostile.http(answer, "::1")
+    assert HASH in await scrape(url)
+    assert f"host: {url.split('/')[2]}\r\n".encode() in heard[0].lower()
 
 
 @pytest.mark.parametrize(
@@ -167,3 +183,36 @@ async def test_nobody_there_and_a_private_tracker_are_swarm_errors(hostile: Any)
     with pytest.raises(SwarmError, match="cannot be asked") as caught:
         await scrape(url)
     assert not isinstance(caught.value, TrackerRefusal)
+
+
+PARTS = [
+    "http://",
+    "https://",
+    "[",
+    "]",
+    ":",
+    "@",
+    "\\",
+    "%",
+    "é",
+    "\u202e",
+    "/",
+    "?",
+    "#",
+    "a",
+    "0",
+    "..",
+    " ",
+    "xn--",
+]
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.text(max_size=3), max_size=8).map("".join))
+def test_any_redirect_is_an_address_or_a_swarm_error(location: str) -> None:
+    """Nothing that a Location header says raises anything but SwarmError."""
+    try:
+        target = redirected(httpx.URL("http://t.example/announce"), location, allow_private=False)
+    except SwarmError:
+        return
+    assert target.scheme in {"http", "https"}
+    assert target.raw_host

@@ -16,7 +16,7 @@ from smartnode.swarm.tracker_line import Allowance, TrackerManners
 from smartnode.swarm.tracker_udp import udp_line
 
 HASHES = [InfoHash(f"{n:040x}") for n in range(1, 71)]
-QUICK = TrackerManners(allow_private=True, waits_s=(0.2, 0.3, 0.4))
+QUICK = TrackerManners(allow_private=True, waits_s=(0.5, 0.6, 0.7))
 PEER = bytes((192, 0, 2, 1)) + (6881).to_bytes(2, "big")
 
 

@@ -15,7 +15,7 @@ from smartnode.swarm.trackers import TRACKERS_MAX, Trackers
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 HASH = InfoHash("ab" * 20)
 OTHER = InfoHash("cd" * 20)
-QUICK = TrackerManners(allow_private=True, waits_s=(0.2,), lookup_s=3, request_s=1)
+QUICK = TrackerManners(allow_private=True, waits_s=(1.0,), lookup_s=15, request_s=10)
 SIZE = Bytes(1000)
 
 
@@ -71,11 +71,19 @@ async def test_a_torrent_that_no_tracker_lists_is_absent(hostile: Any) -> None:
     assert await Trackers(QUICK).scrape({zero: [HASH], silent: [HASH], "http://[": [HASH]}, NOW) == {}
 
 
+async def test_an_address_that_cannot_be_is_no_harm() -> None:
+    """Catalogues name trackers; whatever they write, a look-up and a scrape are unknown and nothing else."""
+    asker = Trackers(QUICK)
+    for url in ("http://xn--/announce", "http://[::1/announce", "udp://t.invalid/x", "udp://t.invalid:70000/", "x", ""):
+        assert await asker.peers(HASH, [url], size=SIZE, now=NOW) is None
+        assert await asker.scrape({url: [HASH]}, NOW) == {}
+
+
 async def test_the_deadline_keeps_what_was_learned(hostile: Any) -> None:
     """A tracker that never answers costs the deadline, not the figures of the others."""
     good, _ = await hostile.udp(counts(3))
     silent, _ = await hostile.udp(lambda _: [])
-    asker = Trackers(TrackerManners(allow_private=True, deadline_s=1))
+    asker = Trackers(TrackerManners(allow_private=True, deadline_s=3))
     said = await asker.scrape({silent: [HASH], good: [HASH]}, NOW)
     assert said[HASH].complete == 3
     assert asker.answered(good)
@@ -111,7 +119,7 @@ async def test_an_outage_is_one_failure_and_the_return_is_no_storm(hostile: Any)
     clock = Clock()
     alive = False
     url, heard = await hostile.udp(lambda data: counts(1, 2001)(data) if alive else [])
-    asker = Trackers(TrackerManners(allow_private=True, waits_s=(0.3,), lookups_per_s=1000), clock=clock)
+    asker = Trackers(TrackerManners(allow_private=True, waits_s=(1.0,), lookups_per_s=1000), clock=clock)
 
     async def crowd() -> list[Any]:
         return await asyncio.gather(*(asker.peers(HASH, [url], size=SIZE, now=NOW) for _ in range(40)))
