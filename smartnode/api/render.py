@@ -1,15 +1,18 @@
 """Published values as JSON: keys are the public contract, times are RFC 3339 in UTC, pieces are inclusive indices."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
 from smartnode.domain.catalogue import Item
 from smartnode.domain.decision import Decision
 from smartnode.domain.holding import Holding
+from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.plan import Plan, PlanEntry
 from smartnode.domain.status import HeldItem, NodeStatus
 from smartnode.domain.swarm import Holder, SwarmView
+from smartnode.domain.tracker import Scrape, TrackerHealth
 from smartnode.planning.segments import Cut
 
 Json = dict[str, Any]
@@ -55,6 +58,8 @@ def status_json(status: NodeStatus, now: datetime) -> Json:
         "network_id": status.network_id,
         "node_id": status.node_id.hex(),
         "listen_port": status.listen_port,
+        "trackers": [tracker_json(t, now) for t in status.trackers],
+        "mirrors": _mirror_counts(status),
     }
 
 
@@ -108,6 +113,49 @@ def item_json(item: Item) -> Json:
     }
 
 
+def tracker_json(tracker: TrackerHealth, now: datetime) -> Json:
+    """Return how one tracker answers."""
+    return {
+        "url": tracker.url,
+        "torrents": tracker.torrents,
+        "age_s": age_s(tracker.answered_at, now),
+        "failures": tracker.failures,
+        "reason": tracker.reason,
+        "silent": tracker.silent,
+    }
+
+
+def mirror_json(mirror: Mirror, now: datetime) -> Json:
+    """Return one web seed of one torrent: what is known of it, and why it is not used."""
+    return {
+        "url": mirror.url,
+        "state": mirror.state.value,
+        "reason": mirror.reason,
+        "age_s": age_s(mirror.checked_at, now),
+        "hashed_at": time_text(mirror.hashed_at),
+        "asked_again_at": time_text(mirror.until),
+        "failures": mirror.failures,
+    }
+
+
+def _mirror_counts(status: NodeStatus) -> Json:
+    states = Counter(mirror.state.value for mirrors in status.mirrors.values() for mirror in mirrors)
+    return {state.value: states[state.value] for state in MirrorState}
+
+
+def _scrape_json(scrape: Scrape | None, now: datetime) -> Json | None:
+    if scrape is None:
+        return None
+    return {
+        "age_s": age_s(scrape.at, now),
+        "complete": scrape.complete,
+        "incomplete": scrape.incomplete,
+        "downloaded": scrape.downloaded,
+        "downloaded_before": scrape.downloaded_before,
+        "before_at": time_text(scrape.before_at),
+    }
+
+
 def view_json(view: SwarmView, now: datetime) -> Json:
     """Return what is known of a swarm, each fact with witness and age."""
     return {
@@ -115,6 +163,7 @@ def view_json(view: SwarmView, now: datetime) -> Json:
         "age_s": age_s(view.looked_at, now),
         "witness": view.witness.value if view.witness else None,
         "mirrors": view.mirrors,
+        "scrape": _scrape_json(view.scrape, now),
         "holders": [_holder_json(h, now) for h in view.holders],
     }
 
@@ -125,6 +174,8 @@ def _holder_json(holder: Holder, now: datetime) -> Json:
         "client": holder.client,
         "smartnode": holder.smartnode,
         "pieces": holder.pieces.count(),
+        "upload_only": holder.upload_only,
+        "pieces_per_s": holder.rate,
         "witness": holder.witness.value,
         "first_seen": time_text(holder.first_seen),
         "age_s": age_s(holder.last_contact, now),
@@ -188,5 +239,6 @@ def why_json(status: NodeStatus, item: Item, now: datetime) -> Json:
         **item_json(item),
         "held": held_json(held) if held else None,
         "view": view_json(view, now) if view else None,
+        "mirrors": [mirror_json(m, now) for m in (status.mirrors.get(torrent.info_hash, ()) if torrent else ())],
         "plan": {name: [entry_json(e) for e in entries if e.item == item.key] for name, entries in said.items()},
     }

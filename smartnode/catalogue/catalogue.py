@@ -24,7 +24,7 @@ from smartnode.catalogue.store import Note, Store
 from smartnode.catalogue.torrents import Torrents
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.identity import InfoHash
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import STRAIGHT, Way
 from smartnode.errors import CatalogueError
 from smartnode.metainfo.read import Metainfo
 from smartnode.web.retry import retry_after
@@ -50,13 +50,13 @@ class Catalogue:
         allow_private: bool,
         cap: int = DEFAULT_CAP,
         bounds: Bounds = CATALOGUE_BOUNDS,
-        proxy: Proxy | None = None,
+        way: Way = STRAIGHT,
     ) -> None:
         self._store = Store(state)
-        self._torrents = Torrents(cache=cache, allow_private=allow_private, proxy=proxy)
+        self._torrents = Torrents(cache=cache, allow_private=allow_private, way=way)
         self._urls = urls
         self._allow_unsigned, self._allow_private = allow_unsigned, allow_private
-        self._cap, self._bounds, self._proxy = cap, bounds, proxy
+        self._cap, self._bounds, self._way = cap, bounds, way
         self._snapshot: Snapshot | None = None
         self._selection: Selection | None = None
         self._stored: Note | None = None
@@ -156,7 +156,7 @@ class Catalogue:
         known = await asyncio.to_thread(self._known, source, sha256)
         intake = await asyncio.to_thread(self._store.intake, url=source if is_web(url) else None)
         try:
-            incoming = await fetch(url, intake, bounds=self._bounds, proxy=self._proxy, known=known)
+            incoming = await fetch(url, intake, bounds=self._bounds, way=self._way, known=known)
             if incoming is not None and incoming.sha256 != sha256:
                 return await self._swap(incoming, selection, now)
             if incoming is not None:

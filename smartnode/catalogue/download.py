@@ -13,7 +13,7 @@ import httpx
 
 from smartnode.catalogue.answer import NOTHING_KNOWN, Answer, DownloadError, Kind, Question, Validators, judge
 from smartnode.catalogue.intake import Intake
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import STRAIGHT, Way
 from smartnode.web.address import shown
 from smartnode.web.transport import client
 
@@ -36,14 +36,14 @@ CheckHead = Callable[[bytes], None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
     """How a download asks: *address* returns each address of the chain as it may be asked, or raises ValueError; *head*
-    may raise on the first bytes and so end the download early. With a *proxy* everything goes through it.
+    may raise on the first bytes and so end the download early. Connections leave by *way*.
     """
 
     bounds: Bounds
     allow_private: bool
     address: CheckAddress
     head: CheckHead
-    proxy: Proxy | None = None
+    way: Way = STRAIGHT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ async def download(url: str, intake: Intake, *, manners: Manners, known: Validat
     try:
         async with (
             asyncio.timeout(bounds.deadline_s),
-            client(allow_private=manners.allow_private, proxy=manners.proxy) as http,
+            client(allow_private=manners.allow_private, way=manners.way) as http,
         ):
             return await _follow(http, url, intake, manners=manners, known=known)
     except TimeoutError as error:

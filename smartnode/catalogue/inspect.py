@@ -11,7 +11,7 @@ from smartnode.catalogue.read import read_catalogue
 from smartnode.catalogue.selection import DEFAULT_CAP, Selection
 from smartnode.catalogue.source import CATALOGUE_BOUNDS, fetch
 from smartnode.domain.catalogue import Snapshot
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import STRAIGHT, Way
 
 
 async def inspect(
@@ -21,7 +21,7 @@ async def inspect(
     allow_private: bool = False,
     cap: int = DEFAULT_CAP,
     bounds: Bounds = CATALOGUE_BOUNDS,
-    proxy: Proxy | None = None,
+    way: Way = STRAIGHT,
 ) -> Snapshot:
     """Return what *source* (a path, ``file:`` or http(s) address) holds; CatalogueError when it is refused as a whole.
 
@@ -31,7 +31,7 @@ async def inspect(
         tempfile.TemporaryDirectory(prefix="smartnode-inspect-") as folder,
         Intake(Path(folder) / "catalogue.tmp") as intake,
     ):
-        incoming = await fetch(source, intake, bounds=bounds, proxy=proxy)
+        incoming = await fetch(source, intake, bounds=bounds, way=way)
         assert incoming is not None  # it was asked for without a condition
         reading = await read_catalogue(incoming.file, selection=Selection(cap=cap), allow_private=allow_private)
     return snapshot_of(reading, sha256=incoming.sha256, source=incoming.source, accepted_at=now)

@@ -14,7 +14,7 @@ from smartnode.catalogue.answer import NOTHING_KNOWN, DownloadError, Validators
 from smartnode.catalogue.download import Bounds, Manners, Received, download
 from smartnode.catalogue.footer import check_head
 from smartnode.catalogue.intake import PORTION_BYTES, Intake
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import STRAIGHT, Way
 from smartnode.errors import CatalogueError
 from smartnode.web.address import scheme_of, shown, web_address
 
@@ -44,7 +44,7 @@ async def fetch(
     intake: Intake,
     *,
     bounds: Bounds = CATALOGUE_BOUNDS,
-    proxy: Proxy | None = None,
+    way: Way = STRAIGHT,
     known: Validators = NOTHING_KNOWN,
 ) -> Incoming | None:
     """Bring *source* (a path, ``file:`` or http(s) address) into *intake*; CatalogueError says why it cannot be had.
@@ -53,7 +53,7 @@ async def fetch(
     """
     match scheme_of(source):
         case "http" | "https":
-            received = await _fetch_web(source, intake, bounds=bounds, proxy=proxy, known=known)
+            received = await _fetch_web(source, intake, bounds=bounds, way=way, known=known)
         case "file":
             received = await asyncio.to_thread(_copy, _file_path(source), intake, bounds.max_bytes)
         case "magnet":
@@ -83,14 +83,12 @@ def without_user(source: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-async def _fetch_web(
-    source: str, intake: Intake, *, bounds: Bounds, proxy: Proxy | None, known: Validators
-) -> Received | None:
+async def _fetch_web(source: str, intake: Intake, *, bounds: Bounds, way: Way, known: Validators) -> Received | None:
     def address(url: str) -> str:
         # The volunteer's own setting may name a user and a private host; what it redirects to may be private too.
         return url if url == source else web_address(url, allow_private=True)
 
-    manners = Manners(bounds=bounds, allow_private=True, address=address, head=check_head, proxy=proxy)
+    manners = Manners(bounds=bounds, allow_private=True, address=address, head=check_head, way=way)
     try:
         return await download(source, intake, manners=manners, known=known)
     except DownloadError as error:

@@ -16,7 +16,7 @@ from smartnode.catalogue.answer import DownloadError
 from smartnode.catalogue.download import Bounds, Manners, download
 from smartnode.catalogue.intake import Intake
 from smartnode.domain.catalogue import Item, Torrent
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import STRAIGHT, Way
 from smartnode.errors import MetainfoError
 from smartnode.metainfo.read import MAX_TORRENT_BYTES, Metainfo, read_metainfo
 from smartnode.web.address import scheme_of, web_address
@@ -30,7 +30,7 @@ class Torrents:
     """The .torrent files in ``<cache>/torrents``."""
 
     def __init__(
-        self, *, cache: Path, allow_private: bool, bounds: Bounds = TORRENT_BOUNDS, proxy: Proxy | None = None
+        self, *, cache: Path, allow_private: bool, bounds: Bounds = TORRENT_BOUNDS, way: Way = STRAIGHT
     ) -> None:
         self._folder = cache / "torrents"
         self._manners = Manners(
@@ -38,7 +38,7 @@ class Torrents:
             allow_private=allow_private,
             address=partial(web_address, allow_private=allow_private),
             head=_any_head,
-            proxy=proxy,
+            way=way,
         )
 
     async def metainfo(self, item: Item) -> Metainfo:

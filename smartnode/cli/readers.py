@@ -59,6 +59,9 @@ def show_status(config: Path | None, *, as_json: bool) -> None:
         f" {'verified' if catalogue['verified'] else 'not signed'}, taken {catalogue['age_s']} s ago"
     )
     print_line(f"listens on port {status['listen_port']}, disk free {size_text(status['disk_free_bytes'])}")
+    asleep = sum(1 for tracker in status["trackers"] if tracker["reason"])
+    mirrors = ", ".join(f"{count} {state}" for state, count in status["mirrors"].items() if count) or "none looked at"
+    print_line(f"trackers: {len(status['trackers'])}, {asleep} of them not answering; web seeds: {mirrors}")
     for reason in status["degraded"]:
         print_line(f"degraded: {reason}")
 
@@ -100,6 +103,7 @@ def show_why(config: Path | None, item: str, *, as_json: bool) -> None:
         for entry in entries:
             print_line(f"{name}: {size_text(entry['bytes'])} because {entry['because']['text']}")
     _print_view(body["view"])
+    _print_mirrors(body["mirrors"])
     print_table(
         "decisions",
         ["when", "cycle", "what", "bytes", "because", "outcome"],
@@ -110,7 +114,30 @@ def show_why(config: Path | None, item: str, *, as_json: bool) -> None:
     )
 
 
+def _print_mirrors(mirrors: list[dict[str, Any]]) -> None:
+    if not mirrors:
+        print_line("web seeds: none looked at")
+        return
+    print_table(
+        "web seeds",
+        ["address", "state", "why", "age", "asked again"],
+        [
+            [m["url"], m["state"], m["reason"], f"{m['age_s']} s", m["asked_again_at"] or "when it is due"]
+            for m in mirrors
+        ],
+    )
+
+
 def _print_view(view: dict[str, Any] | None) -> None:
+    counted = view["scrape"] if view else None
+    if counted:
+        seeds, others, ended = (
+            "?" if counted[key] is None else counted[key] for key in ("complete", "incomplete", "downloaded")
+        )
+        print_line(
+            f"trackers counted {counted['age_s']} s ago: {seeds} seeds, {others} others, {ended} downloads (they rank"
+            " swarms for a look, they are no copies)"
+        )
     if view is None or view["looked_at"] is None:
         print_line("swarm: never seen")
         return

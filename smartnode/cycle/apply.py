@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from smartnode.cycle.backoff import Backoff
+from smartnode.cycle.candidates import by_info_hash
 from smartnode.cycle.metainfos import Metainfos
 from smartnode.cycle.needs import EngineRoom
 from smartnode.domain.catalogue import Item
@@ -95,10 +96,7 @@ class Apply:
     async def apply(self, plan: Plan, todo: Difference, *, items: Iterable[Item], now: datetime, cycle: int) -> Applied:
         """Make *todo* real and return what came of it."""
         tally = _Tally(at=now, cycle=cycle, decisions=[])
-        by_hash: dict[InfoHash, Item] = {}
-        for item in sorted(items, key=lambda i: i.key):
-            if item.torrent is not None:
-                by_hash.setdefault(item.torrent.info_hash, item)
+        by_hash = by_info_hash(items)
         for info_hash, pieces in todo.evict.items():
             await self._evict(plan, info_hash, pieces, tally)
         self._note_refused(plan, tally)

@@ -2,7 +2,7 @@
 known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,11 +18,12 @@ from smartnode.planning.policy import Candidate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """The candidates of a cycle, the items that wait, and the cut of every torrent that is known."""
+    """The candidates of a cycle, the items that wait, the cut of every torrent that is known, and its item."""
 
     candidates: tuple[Candidate, ...]
     waiting: tuple[PlanEntry, ...]
     layouts: dict[InfoHash, Layout]
+    items: dict[InfoHash, Item]
 
 
 async def read_unknown_cuts(items: Sequence[Item], metainfos: Metainfos, backoff: Backoff, now: datetime) -> None:
@@ -66,7 +67,16 @@ def survey(
         if layout is not None:
             layouts.setdefault(torrent.info_hash, layout)
         candidates.append(Candidate(item=item, layout=layout))
-    return Field(candidates=tuple(candidates), waiting=tuple(waiting), layouts=layouts)
+    return Field(candidates=tuple(candidates), waiting=tuple(waiting), layouts=layouts, items=by_info_hash(items))
+
+
+def by_info_hash(items: Iterable[Item]) -> dict[InfoHash, Item]:
+    """Key items by their torrent; of several with one torrent the first by key names it, as in the plan."""
+    found: dict[InfoHash, Item] = {}
+    for item in sorted(items, key=lambda i: i.key):
+        if item.torrent is not None:
+            found.setdefault(item.torrent.info_hash, item)
+    return found
 
 
 def _waiting(item: Item, failure: Failure, size: Bytes) -> PlanEntry:

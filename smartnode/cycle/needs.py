@@ -4,7 +4,7 @@ there.
 All coroutines run on the one asyncio loop. A room raises its own SmartnodeError subclass and nothing else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,9 +13,11 @@ from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.decision import Decision
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey
+from smartnode.domain.mirror import Mirror
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
+from smartnode.domain.tracker import Scrape
 from smartnode.metainfo.read import Metainfo
 
 
@@ -74,6 +76,20 @@ class EngineRoom(Protocol):
         """Ask the DHT (BEP 5) for peers; None when the DHT is off or did not answer in time: unknown, not none."""
         ...
 
+    def is_private(self, info_hash: InfoHash) -> bool:
+        """Say whether a held torrent is private (BEP 27): only its own trackers may be asked about it."""
+        ...
+
+    def use_web_seeds(self, info_hash: InfoHash, urls: Collection[str]) -> None:
+        """Use exactly these web seeds (BEP 19) for a held torrent; one that was given up and is named again is used
+        again.
+        """
+        ...
+
+    def tracker_answers(self, url: str) -> None:
+        """Take note that a tracker answers: what waits for it announces again, paced."""
+        ...
+
     async def introduce(self, info_hash: InfoHash, addresses: Iterable[Address]) -> None:
         """Tell a held torrent of peers that were seen elsewhere."""
         ...
@@ -81,12 +97,17 @@ class EngineRoom(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One swarm to look at: its cut, what was known, and who is connected to us right now."""
+    """One swarm to look at: its cut, its trackers, what was known, and who is connected to us right now. *private*
+    (BEP 27): only its trackers may be asked.
+    """
 
     info_hash: InfoHash
     num_pieces: int
+    size: Bytes
     known: SwarmView | None
+    trackers: tuple[str, ...] = ()
     connected: tuple[Holder, ...] = ()
+    private: bool = False
 
 
 class SwarmRoom(Protocol):
@@ -96,6 +117,50 @@ class SwarmRoom(Protocol):
         """Look at each swarm within the budgets; one view per look, in order; what was not learned stays as it was
         known.
         """
+        ...
+
+
+class TrackersRoom(Protocol):
+    """Trackers, asked for counts."""
+
+    async def scrape(self, wanted: Mapping[str, Sequence[InfoHash]], now: datetime) -> dict[InfoHash, Scrape]:
+        """Return what trackers count of the swarms that they are asked about (announce address to info-hashes, the
+        most wanted first), within the budgets; a swarm that none of them listed is left out.
+        """
+        ...
+
+    def answered(self, url: str) -> bool:
+        """Say whether the tracker answered the last time that it was asked."""
+        ...
+
+
+class SourcesRoom(Protocol):
+    """Web seeds, looked at before anybody relies on them."""
+
+    def know(self, mirrors: Iterable[Mirror]) -> None:
+        """Take up what was known of them before."""
+        ...
+
+    def expect(self, item: Item, metainfo: Metainfo) -> None:
+        """From now on look after the web seeds of this torrent."""
+        ...
+
+    async def tend(self, now: datetime, *, wanted: Collection[InfoHash]) -> Collection[InfoHash]:
+        """Look at what is due, within the budgets, web seeds of *wanted* torrents first; returns the torrents whose
+        usable web seeds changed, or work again.
+        """
+        ...
+
+    def live(self, info_hash: InfoHash) -> tuple[str, ...]:
+        """Return the addresses that the engine may use for a torrent."""
+        ...
+
+    def count(self, info_hash: InfoHash) -> int | None:
+        """Return how many live mirrors a torrent has; None when none was ever looked at."""
+        ...
+
+    def changed(self) -> Sequence[Mirror]:
+        """Return what changed since the last call."""
         ...
 
 
@@ -126,6 +191,22 @@ class LedgerRoom(Protocol):
 
     async def remember(self, views: Sequence[SwarmView]) -> None:
         """Store views durably, replacing older ones of the same swarm."""
+        ...
+
+    async def scrapes(self) -> dict[InfoHash, Scrape]:
+        """Return what trackers counted last of every swarm."""
+        ...
+
+    async def remember_scrapes(self, scrapes: Mapping[InfoHash, Scrape]) -> None:
+        """Store counts durably, replacing older ones of the same swarm."""
+        ...
+
+    async def mirrors(self) -> Sequence[Mirror]:
+        """Return what is known of every web seed."""
+        ...
+
+    async def remember_mirrors(self, mirrors: Sequence[Mirror]) -> None:
+        """Store web seeds durably, replacing what was known of them."""
         ...
 
     async def close_cycle(self, decisions: Sequence[Decision]) -> None:

@@ -16,9 +16,19 @@ from smartnode.cycle.adoption import Adoption
 from smartnode.cycle.apply import Applied, Apply
 from smartnode.cycle.backoff import Backoff
 from smartnode.cycle.candidates import Field, read_unknown_cuts, survey
-from smartnode.cycle.looking import probe_budget, stalest
+from smartnode.cycle.counting import Counting
 from smartnode.cycle.metainfos import Metainfos
-from smartnode.cycle.needs import CatalogueRoom, DiskRoom, EngineRoom, LedgerRoom, Look, SwarmRoom
+from smartnode.cycle.mirroring import Mirroring
+from smartnode.cycle.needs import (
+    CatalogueRoom,
+    DiskRoom,
+    EngineRoom,
+    LedgerRoom,
+    SourcesRoom,
+    SwarmRoom,
+    TrackersRoom,
+)
+from smartnode.cycle.sight import Sight
 from smartnode.cycle.stalls import PATIENCE, Stalls
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.holding import Holding
@@ -46,6 +56,8 @@ class Rooms:
     catalogue: CatalogueRoom
     engine: EngineRoom
     swarm: SwarmRoom
+    trackers: TrackersRoom
+    sources: SourcesRoom
     disk: DiskRoom
     ledger: LedgerRoom
 
@@ -71,9 +83,23 @@ class Cycle:
         self._node_id = node_id
         self.policy = policy
         self.probes = probes
-        self._views: dict[InfoHash, SwarmView] = {}
         self._backoff = Backoff()
         self._metainfos = Metainfos(rooms.catalogue, self._backoff)
+        self.counting = Counting(rooms.trackers, rooms.engine, rooms.ledger)
+        self.mirroring = Mirroring(
+            engine=rooms.engine,
+            sources=rooms.sources,
+            ledger=rooms.ledger,
+            metainfos=self._metainfos,
+            backoff=self._backoff,
+        )
+        self._sight = Sight(
+            engine=rooms.engine,
+            swarm=rooms.swarm,
+            sources=rooms.sources,
+            ledger=rooms.ledger,
+            scrapes=self.counting.scrapes,
+        )
         self._apply = Apply(rooms.engine, self._metainfos, self._backoff)
         self._adoption = Adoption(rooms.engine, rooms.disk, self._metainfos)
         self._capacity: Bytes | None = None
@@ -92,11 +118,13 @@ class Cycle:
     @property
     def views(self) -> dict[InfoHash, SwarmView]:
         """What is known of the swarms now; a copy."""
-        return dict(self._views)
+        return self._sight.all_views()
 
     async def start(self) -> None:
-        """Take up the views that the ledger kept."""
-        self._views = await self._rooms.ledger.views()
+        """Take up what the ledger kept."""
+        await self._sight.start()
+        await self.counting.start()
+        await self.mirroring.start()
 
     def hurry(self) -> None:
         """Let the cycle under way end soon: the host needs its disk, and the next cycle gives it back."""
@@ -181,15 +209,15 @@ class Cycle:
     ) -> tuple[Plan, Difference]:
         """Plan, look where the plan would leap, plan again; what was not looked at waits for the next cycle."""
         field = self._survey(items, now)
-        ask = [] if looked else stalest(field.layouts, self._views, probe_budget(len(field.layouts), self.probes))
-        await self._look(ask, field.layouts, now)
+        ask = [] if looked else self._sight.stalest(field.layouts, probes=self.probes, now=now)
+        await self._look(ask, field, now)
         looked.update(ask)
         plan = await self._plan(field, room, now)
         for _ in range(LOOKS_MAX - 1):
             ask = [h for h in targets(plan, self.policy, room) if h not in looked]
             if not ask or self._hurried:
                 break
-            await self._look(ask, field.layouts, now)
+            await self._look(ask, field, now)
             looked.update(ask)
             plan = await self._plan(field, room, now)
         may_start = not self._cooling and not self._hurried
@@ -215,7 +243,7 @@ class Cycle:
         return await asyncio.to_thread(
             make_plan,
             field.candidates,
-            views=dict(self._views),
+            views=self._sight.views(field.layouts),
             holdings=self._rooms.engine.holdings(),
             room=room,
             policy=self.policy,
@@ -224,32 +252,10 @@ class Cycle:
             growth=self._growth,
         )
 
-    async def _look(self, hashes: Sequence[InfoHash], layouts: dict[InfoHash, Layout], now: datetime) -> None:
-        """Look at swarms, remember what was seen, and tell the engine whom it may ask for what is missing."""
-        if not hashes:
-            return
-        engine = self._rooms.engine
-        held = engine.holdings()
-        looks = [
-            Look(
-                info_hash=h,
-                num_pieces=layouts[h].num_pieces,
-                known=self._views.get(h),
-                connected=await engine.connected(h, now) if h in held else (),
-            )
-            for h in hashes
-            if h in layouts
-        ]
-        views = await self._rooms.swarm.look(looks, now)
-        self._views.update({v.info_hash: v for v in views})
-        for view in views:
-            holding = held.get(view.info_hash)
-            if holding is not None and holding.missing.count():
-                await engine.introduce(view.info_hash, [h.address for h in view.holders if h.last_contact == now])
-        try:
-            await self._rooms.ledger.remember(views)
-        except LedgerError as error:
-            self._notes.append(f"ledger: {error}")
+    async def _look(self, hashes: Sequence[InfoHash], field: Field, now: datetime) -> None:
+        """Look at swarms now, and at their mirrors when there is time."""
+        self._notes += await self._sight.look(hashes, layouts=field.layouts, items=field.items, now=now)
+        self.mirroring.notice(field.items[h] for h in hashes if h in field.items)
 
     async def _remember(self, applied: Applied) -> None:
         try:

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from smartnode.cycle.candidates import by_info_hash
 from smartnode.cycle.run import Outcome
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.decision import Decision
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.domain.mirror import Mirror
 from smartnode.domain.quota import Room
 from smartnode.domain.status import CatalogueStatus, HeldItem, NodeStatus, State
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.tracker import TrackerHealth
 
 
 class DecisionSource(Protocol):
@@ -45,6 +48,8 @@ class Seen:
     snapshot: Snapshot | None
     holdings: Mapping[InfoHash, Holding]
     views: Mapping[InfoHash, SwarmView]
+    mirrors: Mapping[InfoHash, tuple[Mirror, ...]]
+    trackers: tuple[TrackerHealth, ...]
     room: Room | None
     outcome: Outcome | None
     degraded: tuple[str, ...]
@@ -64,6 +69,8 @@ class NodeBoard:
             snapshot=None,
             holdings={},
             views={},
+            mirrors={},
+            trackers=(),
             room=None,
             outcome=None,
             degraded=(),
@@ -100,6 +107,8 @@ class NodeBoard:
             items=items,
             held=_held(items, seen),
             views=dict(seen.views),
+            mirrors=dict(seen.mirrors),
+            trackers=seen.trackers,
         )
 
 
@@ -127,10 +136,7 @@ def _catalogue(snapshot: Snapshot | None) -> CatalogueStatus:
 
 def _held(items: Sequence[Item], seen: Seen) -> dict[InfoHash, HeldItem]:
     """Join holdings with the catalogue; of two ids with one info-hash the first by key names it, as in the plan."""
-    by_hash: dict[InfoHash, Item] = {}
-    for item in sorted(items, key=lambda i: i.key):
-        if item.torrent is not None:
-            by_hash.setdefault(item.torrent.info_hash, item)
+    by_hash = by_info_hash(items)
     return {
         h: HeldItem(item=by_hash.get(h), holding=holding, view=seen.views.get(h))
         for h, holding in seen.holdings.items()

@@ -4,12 +4,11 @@ Nothing here decides; it wires. One lock keeps cycles from overlapping; a cycle 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import random
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from smartnode import __version__
 from smartnode.api.app import make_app
@@ -17,11 +16,14 @@ from smartnode.api.server import Server
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings
+from smartnode.cycle.candidates import by_info_hash
 from smartnode.cycle.guard import Watchman
 from smartnode.cycle.run import Cycle, Outcome, Rooms, measure
 from smartnode.daemon.board import Identity, NodeBoard, Seen
+from smartnode.daemon.outlook import by_torrent, dht_degraded, join, trackers_degraded
 from smartnode.daemon.rooms import (
     NO_LIMIT,
+    carries_dht,
     catalogue_of,
     client_name,
     disk_of,
@@ -29,16 +31,25 @@ from smartnode.daemon.rooms import (
     eyes_of,
     ledger_of,
     policy_of,
+    sources_of,
+    trackers_of,
 )
+from smartnode.daemon.schedule import Errand, Schedule
 from smartnode.disk.room import Disk
+from smartnode.domain.catalogue import Item, Snapshot
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.quota import Room
+from smartnode.domain.tracker import TrackerHealth
 from smartnode.engine.session import Engine
 from smartnode.errors import CatalogueError, SmartnodeError
+from smartnode.sources.mirrors import Mirrors
 from smartnode.swarm.observer import Observer
+from smartnode.swarm.trackers import Trackers
 
-JITTER = 0.1
 WATCH_EVERY = timedelta(seconds=2)
 SAVE_EVERY = timedelta(seconds=30)
+MIRROR_EVERY = timedelta(seconds=2)
 ASK_AGAIN = timedelta(seconds=5)
 STOP_DEADLINE_S = 9.0
 
@@ -54,12 +65,12 @@ class Node:
         self._paths = paths
         self._exit = AsyncExitStack()
         self._walking = asyncio.Lock()
-        self._errands: dict[str, asyncio.Task[object]] = {}
         self._outcome: Outcome | None = None
         self._slice = 0
         self._refused = 0
-        self._again = False
         self._failure: str | None = None
+        self._items_of: Snapshot | None = None
+        self._items: dict[InfoHash, Item] = {}
 
     async def start(self) -> None:
         """Open every room; on an error what was opened is closed again and the error goes on."""
@@ -84,15 +95,22 @@ class Node:
         leave.push_async_callback(self._ledger.close)
         node_id = await self._ledger.node_id()
         self._catalogue: Catalogue = catalogue_of(settings, paths)
+        self._started_at = now
+        self._sources: Mirrors = sources_of(settings)
+        leave.push_async_callback(self._sources.close)
+        self._trackers: Trackers = trackers_of(settings)
         self._engine: Engine = engine_of(settings, paths, node_id=node_id, places=self._disk.places, puncher=self._disk)
+        self._engine.on_mirror_failed = self._mirror_failed
         await self._engine.start()
         leave.push_async_callback(self._engine.stop)
         await self._catalogue.load(held=frozenset(self._engine.holdings()), slice_number=0)
-        self._observer = Observer(self._engine, eyes_of(settings, node_id))
+        self._observer = Observer(self._engine, eyes_of(settings, node_id), self._trackers)
         rooms = Rooms(
             catalogue=self._catalogue,
             engine=self._engine,
             swarm=self._observer,
+            trackers=self._trackers,
+            sources=self._sources,
             disk=self._disk,
             ledger=self._ledger,
         )
@@ -123,41 +141,21 @@ class Node:
         )
 
     def _start_schedule(self) -> None:
-        cycle, catalogue = self._settings.cycle, self._settings.catalogue
-        self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
+        cycle, refresh = self._settings.cycle.interval, self._settings.catalogue.refresh
         now = datetime.now(UTC)
-        for work, name, every, first in (
-            (self.refresh, "refresh", catalogue.refresh, now),
-            (self.walk, "cycle", cycle.interval, now + timedelta(seconds=1)),
-            (self._save, "save", min(SAVE_EVERY, cycle.interval), None),
-            (self._watch, "watch", min(WATCH_EVERY, cycle.interval), None),
-        ):
-            seconds = every.total_seconds()
-            jitter = seconds * JITTER if name in ("refresh", "cycle") else None
-            start = {"next_run_time": first} if first is not None else {}
-            self._scheduler.add_job(
-                self._send,
-                "interval",
-                (name, work),
-                id=name,
-                seconds=seconds,
-                jitter=jitter,
-                misfire_grace_time=None,
-                **start,
+        soon = now + timedelta(seconds=1)
+        self._schedule = Schedule()
+        self._schedule.start(
+            (
+                Errand(name="refresh", work=self.refresh, every=refresh, first=now, spread=True),
+                Errand(name="cycle", work=self.walk, every=cycle, first=soon, spread=True),
+                Errand(name="count", work=self._count, every=cycle, first=soon, spread=True),
+                Errand(name="mirrors", work=self._mirror, every=min(MIRROR_EVERY, cycle)),
+                Errand(name="save", work=self._save, every=min(SAVE_EVERY, cycle)),
+                Errand(name="watch", work=self._watch, every=min(WATCH_EVERY, cycle)),
             )
-        self._scheduler.start()
-        self._exit.push_async_callback(self._stop_schedule)
-
-    async def _stop_schedule(self) -> None:
-        """Stop the clock, then let what is under way end; a cycle that will not end is cut off."""
-        self._scheduler.shutdown(wait=False)
-        errands = list(self._errands.values())
-        for errand in errands:
-            errand.cancel()
-        if errands:
-            _, late = await asyncio.wait(errands, timeout=STOP_DEADLINE_S / 3)
-            if late:
-                log.warning("cycle.cut_off", errands=len(late))
+        )
+        self._exit.push_async_callback(self._schedule.stop, within_s=STOP_DEADLINE_S / 3)
 
     def _host_needs_disk(self) -> None:
         self._cycle.hurry()
@@ -165,32 +163,7 @@ class Node:
 
     def wake(self) -> None:
         """Walk the path now, outside the schedule; a walk under way is followed by one more."""
-        self._again = "cycle now" in self._errands
-        self._begin("cycle now", self.walk)
-
-    async def _send(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Begin *work* and return at once: the schedule never waits, and a tick that finds it under way is passed
-        over.
-        """
-        self._begin(name, work)
-
-    def _begin(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        if name in self._errands:
-            return
-
-        async def run() -> object:
-            return await work()
-
-        errand = asyncio.get_running_loop().create_task(run(), name=name)
-        self._errands[name] = errand
-        errand.add_done_callback(lambda done: self._ended(name, done))
-
-    def _ended(self, name: str, errand: asyncio.Task[object]) -> None:
-        del self._errands[name]
-        if self._again and name == "cycle now" and not errand.cancelled():
-            self.wake()
-        if not errand.cancelled() and errand.exception() is not None:
-            log.error("node.errand_failed", errand=name, exc_info=errand.exception())
+        self._schedule.now("cycle now", self.walk)
 
     async def walk(self) -> None:
         """Walk the path once; never two at a time. Whatever goes wrong costs this cycle only."""
@@ -227,10 +200,31 @@ class Node:
         log.info("catalogue.read", items=after.good, with_torrent=after.with_torrent, rejected=after.rejected_total)
 
     def _ask_again_soon(self) -> None:
-        """A source that failed is asked again after 5 s, then 10 s, ... at most after the usual time."""
-        wait = min(self._settings.catalogue.refresh, ASK_AGAIN * 2 ** min(self._refused, 20))
+        """A source that failed is asked again after 5 s, then 10 s, ... at most after a cycle, give or take a quarter
+        so that many nodes do not come at once; never before the time that the source itself names.
+        """
+        usual = min(self._settings.catalogue.refresh, self._settings.cycle.interval)
+        wait = min(usual, ASK_AGAIN * 2 ** min(self._refused, 20)) * random.uniform(0.75, 1.25)  # noqa: S311 -- spreads load
+        wait = max(wait, self._catalogue.retry_after() or wait)
         self._refused += 1
-        self._scheduler.modify_job("refresh", next_run_time=datetime.now(UTC) + wait)
+        self._schedule.soon("refresh", wait)
+
+    async def _count(self) -> None:
+        """Ask the trackers for their counts of the catalogue's swarms."""
+        snapshot = self._catalogue.current()
+        if snapshot is not None:
+            await self._cycle.counting.run(snapshot.items, datetime.now(UTC))
+
+    async def _mirror(self) -> None:
+        """Look at the web seeds that are due, and tell the engine what it may use."""
+        snapshot = self._catalogue.current()
+        if snapshot is not None and snapshot is not self._items_of:
+            self._items_of, self._items = snapshot, by_info_hash(snapshot.items)
+        await self._cycle.mirroring.run(self._items, datetime.now(UTC))
+
+    def _mirror_failed(self, failure: MirrorFailure) -> None:
+        """The engine gave a web seed up: it is looked at soon."""
+        self._sources.failed(failure, datetime.now(UTC))
 
     async def _save(self) -> None:
         try:
@@ -248,7 +242,9 @@ class Node:
         now = datetime.now(UTC)
         room, why = await measure(self._rooms, walk=walk)
         outcome = self._outcome
-        reasons = [*why, *(outcome.degraded if outcome else self._catalogue.degraded())]
+        reasons = [*why, *(outcome.degraded if outcome else ()), *self._catalogue.degraded()]
+        trackers = join(self._engine.trackers(), self._trackers.health())
+        reasons += self._network_degraded(trackers, now)
         if self._failure is not None:
             reasons.append(self._failure)
         self._board.publish(
@@ -259,12 +255,23 @@ class Node:
                 snapshot=self._catalogue.current(),
                 holdings=self._engine.holdings(),
                 views=self._cycle.views,
+                mirrors=by_torrent(self._sources.all()),
+                trackers=trackers,
                 room=room,
                 outcome=outcome,
                 degraded=tuple(dict.fromkeys(reasons)),
             )
         )
         return room
+
+    def _network_degraded(self, trackers: tuple[TrackerHealth, ...], now: datetime) -> list[str]:
+        """What of the network around this node is not there, in lines."""
+        enabled = self._settings.network.dht and carries_dht(self._settings)
+        return [
+            *trackers_degraded(trackers),
+            *dht_degraded(enabled=enabled, nodes=self._engine.dht_nodes, up=now - self._started_at),
+            *self._sources.degraded(now),
+        ]
 
     async def reload(self, settings: Settings) -> None:
         """Take over what can change at run time, then walk the path with it at once."""
@@ -276,7 +283,7 @@ class Node:
         self._cycle.policy = policy_of(settings)
         self._cycle.probes = settings.cycle.probes
         self._observer.memory = settings.cycle.t_mem
-        for name, every in (("refresh", settings.catalogue.refresh), ("cycle", settings.cycle.interval)):
-            seconds = every.total_seconds()
-            self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds, jitter=seconds * JITTER)
+        self._schedule.change("refresh", settings.catalogue.refresh)
+        self._schedule.change("cycle", settings.cycle.interval)
+        self._schedule.change("count", settings.cycle.interval)
         self.wake()

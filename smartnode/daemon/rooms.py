@@ -1,5 +1,13 @@
 """The settings in each room's own words; mypy proves in node.py that the rooms made here fit what the others need."""
 
+import random
+import socket
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+import psutil
+
 from smartnode import __version__
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.config.paths import Paths
@@ -7,14 +15,21 @@ from smartnode.config.settings import Settings, host_port
 from smartnode.disk.places import Places
 from smartnode.disk.room import Disk
 from smartnode.domain.identity import PROTOCOL_VERSION, NodeId
+from smartnode.domain.network import ProxyKind, Way
 from smartnode.domain.pieces import Bytes
 from smartnode.engine.needs import Puncher
 from smartnode.engine.session import Engine
 from smartnode.engine.settings import EngineSettings
+from smartnode.errors import ConfigError
 from smartnode.ledger.ledger import FILE_NAME, Ledger
 from smartnode.planning.policy import Policy
+from smartnode.sources.mirrors import Mirrors
+from smartnode.sources.probe import Manners as SourceManners
+from smartnode.sources.schedule import Pace
 from smartnode.swarm.observer import Eyes
 from smartnode.swarm.probe import Manners
+from smartnode.swarm.tracker_line import REST_MAX_S, TrackerManners
+from smartnode.swarm.trackers import Trackers
 
 NO_LIMIT = Bytes(0)
 
@@ -32,6 +47,7 @@ def catalogue_of(settings: Settings, paths: Paths) -> Catalogue:
         urls=settings.catalogue.urls,
         allow_unsigned=settings.catalogue.allow_unsigned,
         allow_private=settings.network.allow_private,
+        way=Way(proxy=settings.network.proxy, local_host=local_host(settings)),
     )
 
 
@@ -65,6 +81,10 @@ def engine_of(settings: Settings, paths: Paths, *, node_id: NodeId, places: Plac
             dht=network.dht,
             dht_bootstrap=tuple(host_port(contact) for contact in network.dht_bootstrap),
             allow_private=network.allow_private,
+            announce_ip=network.announce_ip,
+            port_forwarding=network.port_forwarding,
+            lan_discovery=network.lan_discovery,
+            proxy=network.proxy,
             upload_limit=bandwidth.upload or NO_LIMIT,
             download_limit=bandwidth.download or NO_LIMIT,
         ),
@@ -73,15 +93,77 @@ def engine_of(settings: Settings, paths: Paths, *, node_id: NodeId, places: Plac
     )
 
 
+def local_host(settings: Settings) -> str | None:
+    """Return the address that our own connections go out from, None = any; ConfigError when the named network device
+    is not there or has no address.
+    """
+    outgoing = settings.network.outgoing
+    if outgoing is None:
+        return None
+    try:
+        return str(ip_address(outgoing))
+    except ValueError:
+        pass
+    found = [entry.address for entry in psutil.net_if_addrs().get(outgoing, ()) if entry.family is socket.AF_INET]
+    if not found:
+        message = f"the network device {outgoing!r} is not there or has no IPv4 address"
+        raise ConfigError(message, cure="bring it up, or correct network.outgoing")
+    return str(found[0])
+
+
+def trackers_of(settings: Settings) -> Trackers:
+    """Return the trackers, as far as they are asked and not announced to."""
+    return Trackers(
+        TrackerManners(
+            allow_private=settings.network.allow_private,
+            proxy=settings.network.proxy,
+            local_host=local_host(settings),
+            agent=client_name(settings),
+            rest_max_s=min(REST_MAX_S, settings.cycle.interval.total_seconds()),
+        )
+    )
+
+
+def sources_of(settings: Settings) -> Mirrors:
+    """Return the web seeds. One that may come back is asked at least once per cycle: a world that returns is noticed
+    within one.
+    """
+    usual, interval = Pace(), settings.cycle.interval
+    return Mirrors(
+        SourceManners(
+            user_agent=client_name(settings),
+            allow_private=settings.network.allow_private,
+            proxy=settings.network.proxy,
+            local_host=local_host(settings),
+        ),
+        clock=lambda: datetime.now(UTC),
+        dice=random.Random(),  # noqa: S311 -- it draws pieces and spreads the schedule
+        pace=replace(
+            usual,
+            between=min(usual.between, interval),
+            waiting=min(usual.waiting, interval),
+            waiting_max=min(usual.waiting_max, interval),
+        ),
+    )
+
+
 def eyes_of(settings: Settings, node_id: NodeId) -> Eyes:
     """Return how this node looks at swarms."""
     return Eyes(
         node_id=node_id,
         network_id=settings.network.id,
-        manners=Manners(client=f"smartnode/{__version__} probe", local_host=settings.network.outgoing),
+        manners=Manners(
+            client=f"smartnode/{__version__} probe", local_host=local_host(settings), proxy=settings.network.proxy
+        ),
         allow_private=settings.network.allow_private,
         memory=settings.cycle.t_mem,
     )
+
+
+def carries_dht(settings: Settings) -> bool:
+    """Say whether the DHT can be reached: an HTTP proxy carries no UDP."""
+    proxy = settings.network.proxy
+    return proxy is None or proxy.kind is not ProxyKind.HTTP
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -16,7 +16,7 @@ class MirrorState(StrEnum):
     WAITING = "waiting"  # failed in a way that may pass (429, 5xx, refused, stalled); asked again at `until`
     GONE = "gone"  # 404 or 410: reported, asked again rarely
     REFUSED = "refused"  # answers, but cannot be a web seed: no ranges, another length, encoded; asked again rarely
-    BANNED = "banned"  # sent a wrong byte; asked again rarely, and only with other validators
+    BANNED = "banned"  # sent a wrong byte; asked again rarely, and then for several pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

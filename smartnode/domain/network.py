@@ -34,3 +34,14 @@ class Proxy:
     def __str__(self) -> str:
         """Kind, host and port, fit to be shown."""
         return f"{self.kind.value}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How connections leave this host: through *proxy*, None = straight; from the address *local_host*, None = any."""
+
+    proxy: Proxy | None = None
+    local_host: str | None = None
+
+
+STRAIGHT = Way()

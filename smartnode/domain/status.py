@@ -2,16 +2,18 @@
 one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from smartnode.domain.catalogue import Item
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.domain.mirror import Mirror
 from smartnode.domain.plan import Plan
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.tracker import TrackerHealth
 
 
 class State(StrEnum):
@@ -47,7 +49,9 @@ class HeldItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
-    """The whole node at *at*; *cycle* counts closed cycles since the start."""
+    """The whole node at *at*; *cycle* counts closed cycles since the start. *mirrors*: every web seed that was looked
+    at, by torrent; *trackers*: those that the node announces to or asks.
+    """
 
     at: datetime
     cycle: int
@@ -64,3 +68,5 @@ class NodeStatus:
     items: tuple[Item, ...]
     held: dict[InfoHash, HeldItem]
     views: dict[InfoHash, SwarmView]
+    mirrors: dict[InfoHash, tuple[Mirror, ...]] = field(default_factory=dict)
+    trackers: tuple[TrackerHealth, ...] = ()

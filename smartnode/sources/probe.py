@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import httpx
 
 from smartnode.domain.mirror import MirrorState
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import Proxy, Way
 from smartnode.metainfo.addresses import file_address, folder_address
 from smartnode.sources.ranges import Caller, Failed, Served, read_range
 from smartnode.sources.samples import Part, Proof, Sample
@@ -33,6 +33,7 @@ class Manners:
     user_agent: str
     allow_private: bool
     proxy: Proxy | None = None
+    local_host: str | None = None
     deadline_s: float = DEADLINE_S
     deadline_per_mib_s: float = DEADLINE_PER_MIB_S
 
@@ -63,7 +64,9 @@ async def probe(url: str, proof: Proof, samples: Sequence[Sample] = (), *, manne
     try:
         async with (
             asyncio.timeout(deadline_s),
-            client(allow_private=manners.allow_private, proxy=manners.proxy) as http,
+            client(
+                allow_private=manners.allow_private, way=Way(proxy=manners.proxy, local_host=manners.local_host)
+            ) as http,
         ):
             caller = Caller(http=http, user_agent=manners.user_agent, allow_private=manners.allow_private, now=now)
             return await _look(url, proof, samples, caller)

@@ -90,7 +90,7 @@ async def read_range(address: str, part: Part, *, caller: Caller, take: Callable
 def _next(response: httpx.Response, at: str) -> str:
     try:
         target = httpx.URL(at).join(response.headers["Location"])
-    except (httpx.InvalidURL, UnicodeError) as error:
+    except (httpx.InvalidURL, ValueError) as error:
         raise Failed(MirrorState.REFUSED, "it redirects to what is no address") from error
     if at.startswith("https:") and target.scheme != "https":
         raise Failed(MirrorState.REFUSED, f"it redirects from https to {shown(str(target))}")

@@ -5,14 +5,11 @@ tracker that invents a number (one said -65000, one 10^9) would speak for all.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from statistics import median_low
 
 from smartnode.domain.tracker import Scrape
 from smartnode.swarm.answers import Counts
-
-WINDOW = timedelta(days=7)
 
 
 def combine(said: Sequence[Counts], at: datetime) -> Scrape:
@@ -23,25 +20,6 @@ def combine(said: Sequence[Counts], at: datetime) -> Scrape:
         incomplete=_median(c.incomplete for c in said),
         downloaded=_median(c.downloaded for c in said),
     )
-
-
-def merge_scrape(known: Scrape | None, fresh: Scrape, *, window: timedelta = WINDOW) -> Scrape:
-    """Return *fresh* with the oldest count of downloads within *window* to measure by.
-
-    A count that fell means that the tracker began anew, and so does the measuring. A scrape older than what is known
-    changes nothing.
-    """
-    if known is None:
-        return fresh
-    if fresh.at < known.at:
-        return known
-    for count, at in ((known.downloaded_before, known.before_at), (known.downloaded, known.at)):
-        if count is None or at is None or not timedelta(0) < fresh.at - at <= window:
-            continue
-        if fresh.downloaded is not None and fresh.downloaded < max(count, known.downloaded or 0):
-            break
-        return replace(fresh, downloaded_before=count, before_at=at)
-    return replace(fresh, downloaded_before=None, before_at=None)
 
 
 def _median(figures: Iterable[int | None]) -> int | None:

@@ -1,7 +1,8 @@
 """How one tracker stands with this node: when it may be asked, and what it did when it was.
 
-Laws: a tracker that failed is left alone for 30 s, doubled with each further failure up to 30 min, with jitter, so that
-the nodes of a network do not return to it together. After that one question at a time passes until one is answered.
+Laws: a tracker that failed is left alone for 30 s, doubled with each further failure up to a bound, with jitter, so
+that the nodes of a network do not return to it together. After that one question at a time passes until one is
+answered.
 Questions that were under way together fail together, once. A token bucket bounds look-ups per second.
 """
 
@@ -11,10 +12,10 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from smartnode.domain.tracker import TrackerHealth
-from smartnode.swarm.tracker_line import BATCH
+from smartnode.swarm.tracker_line import BATCH, REST_MAX_S
 from smartnode.web.address import scheme_of
 
-BACKOFF_FIRST_S, BACKOFF_MAX_S = 30.0, 1800.0
+REST_FIRST_S = 30.0
 JITTER = 0.25
 BUCKET_S = 1.0
 """A bucket holds what flows in during this time."""
@@ -26,8 +27,11 @@ _JITTER = random.SystemRandom()
 class Standing:
     """One tracker's standing; *clock* is monotonic, in seconds."""
 
-    def __init__(self, url: str, *, lookups_per_s: float, clock: Callable[[], float]) -> None:
-        """Begin without a verdict."""
+    def __init__(
+        self, url: str, *, lookups_per_s: float, clock: Callable[[], float], rest_max_s: float = REST_MAX_S
+    ) -> None:
+        """Begin without a verdict; *rest_max_s*: how long it is left alone at most after failures."""
+        self._rest_max_s = rest_max_s
         self.url = url
         self.udp = scheme_of(url) == "udp"
         self.torrents = 0
@@ -70,7 +74,7 @@ class Standing:
         self._probing = False
         self._reason = reason
         self._failing_since = self._failing_since or now
-        delay = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(self._failures, 16))
+        delay = min(self._rest_max_s, REST_FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self._retry_at = self._clock() + delay * _JITTER.uniform(1 - JITTER, 1 + JITTER)
 

@@ -13,6 +13,7 @@ import httpx
 import structlog
 
 from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash
+from smartnode.domain.network import Way
 from smartnode.errors import SwarmError
 from smartnode.swarm import http_answers
 from smartnode.swarm.answers import Announced, Counts, TrackerRefusal
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 async def http_line(url: str, manners: TrackerManners, allowance: Allowance) -> AsyncIterator["HttpLine"]:
     """Open a client for *url*; nothing is sent before the first question."""
     # Names are resolved, checked and pinned by HttpLine, once per conversation instead of once per request.
-    async with client(allow_private=True, proxy=manners.proxy) as opened:
+    async with client(allow_private=True, way=Way(proxy=manners.proxy, local_host=manners.local_host)) as opened:
         yield HttpLine(url, opened, manners, allowance)
 
 

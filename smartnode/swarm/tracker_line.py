@@ -20,6 +20,7 @@ from smartnode.web.transport import resolve
 BATCH = 70
 """Torrents per scrape: BEP 15 allows about 74, but 70 are the most that no path of 1,492 bytes cuts in two (IPv6)."""
 WAITS_S = (3.0, 5.0, 7.0)
+REST_MAX_S = 1800.0
 ADDRESSES_TRIED = 2
 
 
@@ -45,6 +46,7 @@ class TrackerManners:
     lookups_per_s: float = 10.0
     request_s: float = 15.0
     waits_s: tuple[float, ...] = WAITS_S
+    rest_max_s: float = REST_MAX_S
 
 
 @dataclass(slots=True)

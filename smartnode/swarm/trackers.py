@@ -172,7 +172,12 @@ class Trackers:
                 return None
             if len(self._standings) >= TRACKERS_MAX:
                 del self._standings[min(self._standings, key=lambda u: self._standings[u].used_at)]
-            self._standings[url] = Standing(url, lookups_per_s=self._manners.lookups_per_s, clock=self._clock)
+            self._standings[url] = Standing(
+                url,
+                lookups_per_s=self._manners.lookups_per_s,
+                clock=self._clock,
+                rest_max_s=self._manners.rest_max_s,
+            )
         return self._standings[url]
 
     def _in_use(self) -> list[Standing]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from smartnode.domain.network import Proxy
+from smartnode.domain.network import STRAIGHT, Proxy, Way
 from smartnode.web.address import is_public
 
 MAX_ADDRESSES = 4
@@ -22,23 +22,25 @@ _CURE = "set network.allow_private = true only if this node may reach its own ne
 _PROXY_CURE = "check network.proxy"
 
 
-def client(*, allow_private: bool, proxy: Proxy | None = None) -> httpx.AsyncClient:
-    """Return a client without redirects, kept connections, cookies or proxies of the environment.
+def client(*, allow_private: bool, way: Way = STRAIGHT) -> httpx.AsyncClient:
+    """Return a client without redirects, kept connections, cookies or proxies of the environment; *way*: how its
+    connections leave this host.
 
-    With a *proxy* nothing is resolved here: names go to the proxy as they are, so that nothing leaks past it. What a
+    With a proxy nothing is resolved here: names go to the proxy as they are, so that nothing leaks past it. What a
     name resolves to is then the proxy's matter; literal private addresses are refused before (``web_address``).
     """
     plain = httpx.AsyncHTTPTransport(
         verify=_trust(),
         trust_env=False,
-        proxy=None if proxy is None else httpx.Proxy(proxy.url),
+        proxy=None if way.proxy is None else httpx.Proxy(way.proxy.url),
+        local_address=way.local_host,
         # A pinned connection is known to the pool by its address alone: one host's must not serve another's.
         limits=httpx.Limits(max_connections=4, max_keepalive_connections=0),
     )
     timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     transport: httpx.AsyncBaseTransport = plain
-    if proxy is not None:
-        transport = ProxiedTransport(plain, proxy)
+    if way.proxy is not None:
+        transport = ProxiedTransport(plain, way.proxy)
     elif not allow_private:
         transport = PinnedTransport(plain)
     return httpx.AsyncClient(
@@ -57,7 +59,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* to a checked address of its host, the name kept for ``Host`` and TLS."""
-        host = request.url.host
+        host = request.url.raw_host.decode("ascii")  # as it goes out; decoding "xn--" may raise past httpx's own errors
         addresses = await resolve(host, request.url.port or (443 if request.url.scheme == "https" else 80))
         for address in addresses:
             if not is_public(address):

@@ -12,11 +12,13 @@ from smartnode.domain.catalogue import Item, Torrent
 from smartnode.domain.decision import Decision
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey, NodeId
+from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield, Bytes, Layout, PieceRange
 from smartnode.domain.plan import Because, Plan, PlanEntry, Rule
 from smartnode.domain.quota import Room
 from smartnode.domain.status import CatalogueStatus, HeldItem, NodeStatus, State
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
+from smartnode.domain.tracker import Scrape, TrackerHealth
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LAYOUT = Layout(total_size=Bytes(640), piece_length=Bytes(10))  # 64 pieces, 32 segments of 2 pieces
@@ -38,6 +40,14 @@ def item(name: str, digit: str | None) -> Item:
         )
     )
     return Item(key=ItemKey(collection="c", id=name), torrent=torrent, title=f"The {name}")
+
+
+def mirror(url: str, *, gone: bool = False) -> Mirror:
+    """A web seed of the held torrent."""
+    state = MirrorState.GONE if gone else MirrorState.LIVE
+    return Mirror(
+        info_hash=InfoHash("a" * 40), url=url, state=state, target=url, reason="404" if gone else "", checked_at=AT
+    )
 
 
 class OneStatus:
@@ -65,8 +75,11 @@ class OneStatus:
                     last_contact=AT,
                     progressed_at=None,
                     witness=Witness.WIRE_PROBE,
+                    upload_only=True,
+                    rate=0.5,
                 ),
             ),
+            scrape=Scrape(at=AT, complete=2, incomplete=None, downloaded=7),
         )
         entry = PlanEntry(
             item=held.key,
@@ -112,6 +125,17 @@ class OneStatus:
             items=(held, other, item("plain", None)),
             held={InfoHash("a" * 40): HeldItem(item=held, holding=holding, view=view)},
             views={InfoHash("a" * 40): view},
+            mirrors={InfoHash("a" * 40): (mirror("https://one.example/f"), mirror("https://two.example/f", gone=True))},
+            trackers=(
+                TrackerHealth(
+                    url="udp://t.example:6969/announce",
+                    torrents=2,
+                    answered_at=AT,
+                    failures=3,
+                    reason="timed out",
+                    silent=1,
+                ),
+            ),
         )
         self.asked: list[tuple[int, InfoHash | None]] = []
 

@@ -22,6 +22,23 @@ async def test_status_has_the_keys_of_the_contract(client: httpx.AsyncClient) ->
     assert body["catalogue"]["age_s"] > 0
 
 
+async def test_trackers_and_web_seeds_say_why_they_are_not_used(client: httpx.AsyncClient) -> None:
+    """Status counts them, the evidence of an item names each with its reason; an unknown count stays unknown."""
+    status = (await client.get("/api/v1/status")).json()
+    assert status["mirrors"] == {"live": 1, "waiting": 0, "gone": 1, "refused": 0, "banned": 0}
+    (tracker,) = status["trackers"]
+    assert (tracker["url"], tracker["failures"], tracker["reason"]) == ("udp://t.example:6969/announce", 3, "timed out")
+    body = (await client.get("/api/v1/items/held")).json()
+    assert [(m["url"], m["state"], m["reason"]) for m in body["mirrors"]] == [
+        ("https://one.example/f", "live", ""),
+        ("https://two.example/f", "gone", "404"),
+    ]
+    scrape = body["view"]["scrape"]
+    assert (scrape["complete"], scrape["incomplete"], scrape["downloaded"]) == (2, None, 7)
+    holder = body["view"]["holders"][0]
+    assert (holder["upload_only"], holder["pieces_per_s"]) == (True, 0.5)
+
+
 async def test_items_lists_what_is_held_with_inclusive_ranges(client: httpx.AsyncClient) -> None:
     """A partial item shows the pieces it has and the segments that are whole."""
     (row,) = (await client.get("/api/v1/items")).json()["items"]

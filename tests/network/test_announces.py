@@ -9,14 +9,14 @@ import pytest
 
 from smartnode.engine.session import Engine
 from tests.engine.node import engine_at
-from tests.network.engine_lab import STOPPED, Relay, held_before
+from tests.network.engine_lab import Relay, held_before
 
 HOST, BEHIND = "127.0.100.1", ("127.0.100.2", 6970)
 NODE = "127.0.60.1"
 
 
 @pytest.fixture
-def relay(netns: None) -> Iterator[Relay]:
+def relay() -> Iterator[Relay]:
     """A relay on 127.0.100.1 before a tracker on 127.0.100.2."""
     one = Relay(HOST, 6969, BEHIND)
     yield one

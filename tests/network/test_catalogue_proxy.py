@@ -14,7 +14,7 @@ import pytest
 
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.catalogue.inspect import inspect
-from smartnode.domain.network import Proxy, ProxyKind
+from smartnode.domain.network import Proxy, ProxyKind, Way
 from smartnode.errors import CatalogueError, MetainfoError
 from smartnode.metainfo.read import read_metainfo
 
@@ -104,11 +104,11 @@ async def test_everything_goes_through_the_proxy(
     url = f"http://{NAME}:8080/c.parquet"
     state, cache = tmp_path / "state", tmp_path / "cache"
     options: dict[str, Any] = {"state": state, "cache": cache, "allow_unsigned": True, "allow_private": False}
-    catalogue = Catalogue(urls=(url,), proxy=proxy, **options)
+    catalogue = Catalogue(urls=(url,), way=Way(proxy=proxy), **options)
     snapshot = await catalogue.refresh(now=NOW)
     assert await catalogue.refresh(now=NOW) is snapshot
     assert (await catalogue.metainfo(snapshot.items[0])).info_hash == snapshot.items[0].torrent.info_hash
-    assert (await inspect(url, now=NOW, proxy=proxy)).good == 1
+    assert (await inspect(url, now=NOW, way=Way(proxy=proxy))).good == 1
     assert visitors(site, wait, 4) == {LEAVES_FROM}
     assert [line.split('"')[2].split()[0] for line in site.requests] == ["200", "304", "200", "200"]
     assert [name for name in asked_here if name not in {PROXY, f"b'{PROXY}'"}] == []
@@ -126,11 +126,11 @@ async def test_without_its_proxy_the_node_stays_silent(
     url = f"{site.url}/c.parquet"
     options: dict[str, Any] = {"allow_unsigned": True, "allow_private": True, "cache": tmp_path / "cache"}
     wrong = Proxy(kind=kind, host=proxy.host, port=proxy.port, username="me", password="wrong-horse")
-    refused = Catalogue(urls=(url,), proxy=wrong, state=tmp_path / "a", **options)
+    refused = Catalogue(urls=(url,), way=Way(proxy=wrong), state=tmp_path / "a", **options)
     with pytest.raises(CatalogueError, match="cannot be fetched") as caught:
         await refused.refresh(now=NOW)
     assert "horse" not in str(caught.value)
-    catalogue = Catalogue(urls=(url,), proxy=proxy, state=tmp_path / "b", **options)
+    catalogue = Catalogue(urls=(url,), way=Way(proxy=proxy), state=tmp_path / "b", **options)
     snapshot = await catalogue.refresh(now=NOW)
     await asyncio.to_thread(processes.end, process)
     before = len(site.requests)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartnode.swarm.standing import BACKOFF_FIRST_S, BACKOFF_MAX_S, JITTER, Standing, shown_url
-from smartnode.swarm.tracker_line import BATCH
+from smartnode.swarm.standing import JITTER, REST_FIRST_S, Standing, shown_url
+from smartnode.swarm.tracker_line import BATCH, REST_MAX_S
 
 NOW = datetime(2026, 1, 1, 12, 34, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def test_the_backoff_doubles_up_to_half_an_hour_with_jitter() -> None:
     tracker = standing(clock)
     for failures in range(12):
         fail(tracker)
-        delay = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**failures)
+        delay = min(REST_MAX_S, REST_FIRST_S * 2**failures)
         clock.at += delay * (1 - JITTER) - 0.001
         assert tracker.admit() is None
         clock.at += delay * 2 * JITTER + 0.002
@@ -54,7 +54,7 @@ def test_trackers_that_failed_together_are_not_asked_again_together() -> None:
     trackers = [standing(clock) for _ in range(200)]
     for tracker in trackers:
         fail(tracker)
-    clock.at += BACKOFF_FIRST_S
+    clock.at += REST_FIRST_S
     admitted = sum(tracker.admit() is not None for tracker in trackers)
     assert 40 < admitted < 160
 
@@ -79,7 +79,7 @@ def test_questions_that_were_under_way_together_fail_once() -> None:
         assert ticket is not None
         tracker.failed(ticket, NOW, "no answer")
     assert tracker.health().failures == 1
-    clock.at += BACKOFF_FIRST_S * (1 + JITTER)
+    clock.at += REST_FIRST_S * (1 + JITTER)
     assert tracker.admit() is not None
 
 

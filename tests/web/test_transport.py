@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from smartnode.domain.network import Proxy, ProxyKind
+from smartnode.domain.network import Proxy, ProxyKind, Way
 from smartnode.web import transport
 from smartnode.web.transport import client
 
@@ -79,7 +79,7 @@ async def test_what_is_no_proxy_is_a_transport_error(
 ) -> None:
     """No answer to a greeting crosses the wall as anything but httpx.TransportError."""
     stranger.greeting, stranger.more = greeting, more
-    async with client(allow_private=False, proxy=proxy_at(stranger.port, kind)) as http:
+    async with client(allow_private=False, way=Way(proxy=proxy_at(stranger.port, kind))) as http:
         with pytest.raises(httpx.TransportError):
             await http.get(f"{scheme}://name.invalid/x")
 
@@ -87,7 +87,7 @@ async def test_what_is_no_proxy_is_a_transport_error(
 async def test_a_web_server_where_a_socks_proxy_should_be_is_named(stranger: Stranger) -> None:
     """The likely mistake gives one line with the proxy, the cure, and no password."""
     stranger.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-    async with client(allow_private=False, proxy=proxy_at(stranger.port, password="secret")) as http:
+    async with client(allow_private=False, way=Way(proxy=proxy_at(stranger.port, password="secret"))) as http:
         with pytest.raises(httpx.ProxyError, match=r"does not speak socks5; check network\.proxy") as caught:
             await http.get("http://name.invalid/x")
     assert "secret" not in str(caught.value)
@@ -98,7 +98,7 @@ async def test_a_silent_proxy_is_given_up(stranger: Stranger, monkeypatch: pytes
     monkeypatch.setattr(transport, "CONNECT_TIMEOUT_S", 0.1)
     monkeypatch.setattr(transport, "READ_TIMEOUT_S", 0.1)
     stranger.greeting = None
-    async with client(allow_private=False, proxy=proxy_at(stranger.port)) as http:
+    async with client(allow_private=False, way=Way(proxy=proxy_at(stranger.port))) as http:
         with pytest.raises(httpx.ProxyError, match="does not answer"):
             await http.get("http://name.invalid/x")
 
@@ -114,13 +114,13 @@ async def test_names_go_to_the_proxy_as_they_are(stranger: Stranger, monkeypatch
 
     monkeypatch.setattr(socket, "getaddrinfo", noting)
     stranger.greeting, stranger.more = b"\x05\x00", b"\x05\x04\x00\x01\0\0\0\0\0\0"
-    async with client(allow_private=False, proxy=proxy_at(stranger.port)) as http:
+    async with client(allow_private=False, way=Way(proxy=proxy_at(stranger.port))) as http:
         for scheme, port in (("http", b"\x00\x50"), ("https", b"\x01\xbb")):
             with pytest.raises(httpx.ProxyError, match=r"refuses: .*Host unreachable"):
                 await http.get(f"{scheme}://only.the.proxy.knows/x")
             assert stranger.heard.endswith(b"\x05\x01\x00\x03\x14only.the.proxy.knows" + port)
     stranger.greeting, stranger.more = b"HTTP/1.1 502 No\r\n\r\n", b""
-    async with client(allow_private=False, proxy=proxy_at(stranger.port, ProxyKind.HTTP)) as http:
+    async with client(allow_private=False, way=Way(proxy=proxy_at(stranger.port, ProxyKind.HTTP))) as http:
         with pytest.raises(httpx.ProxyError, match="refuses: 502 No"):
             await http.get("https://only.the.proxy.knows/x")
     assert stranger.heard.startswith(b"CONNECT only.the.proxy.knows:443 HTTP/1.1")

@@ -1,0 +1,106 @@
+"""What the cycle sees: swarms, what trackers count of them, the mirrors; each look is remembered before anything rests
+on it.
+
+Planning is told one view per torrent with all three in it. A count of a tracker or a live mirror without a look leaves
+``looked_at`` None: it is no view of the swarm.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from smartnode.cycle.looking import choose, probe_budget
+from smartnode.cycle.needs import EngineRoom, LedgerRoom, Look, SourcesRoom, SwarmRoom
+from smartnode.domain.catalogue import Item
+from smartnode.domain.identity import InfoHash
+from smartnode.domain.pieces import Layout
+from smartnode.domain.swarm import SwarmView
+from smartnode.domain.tracker import Scrape
+from smartnode.errors import LedgerError
+
+
+class Sight:
+    """The views, a copy of the ledger's; *scrapes* is the mapping that the counting keeps up to date."""
+
+    def __init__(
+        self,
+        *,
+        engine: EngineRoom,
+        swarm: SwarmRoom,
+        sources: SourcesRoom,
+        ledger: LedgerRoom,
+        scrapes: Mapping[InfoHash, Scrape],
+    ) -> None:
+        """Look through *swarm*, at what *engine* is connected to; remember in *ledger*."""
+        self._engine = engine
+        self._swarm = swarm
+        self._sources = sources
+        self._ledger = ledger
+        self._scrapes = scrapes
+        self._views: dict[InfoHash, SwarmView] = {}
+
+    async def start(self) -> None:
+        """Take up the views that the ledger kept."""
+        self._views = await self._ledger.views()
+
+    def stalest(self, layouts: Mapping[InfoHash, Layout], *, probes: int | None, now: datetime) -> list[InfoHash]:
+        """Return the swarms whose turn it is."""
+        budget = probe_budget(len(layouts), probes)
+        return choose(layouts, views=self._views, scrapes=self._scrapes, count=budget, now=now)
+
+    def views(self, hashes: Iterable[InfoHash]) -> dict[InfoHash, SwarmView]:
+        """Return what is known of each of *hashes*, counts and mirrors included; nothing for those never heard of."""
+        found = ((h, self._seen(h)) for h in hashes)
+        return {info_hash: view for info_hash, view in found if view is not None}
+
+    def all_views(self) -> dict[InfoHash, SwarmView]:
+        """Return what is known of every swarm that was ever looked at or counted."""
+        return self.views(self._views.keys() | self._scrapes.keys())
+
+    async def look(
+        self,
+        hashes: Sequence[InfoHash],
+        *,
+        layouts: Mapping[InfoHash, Layout],
+        items: Mapping[InfoHash, Item],
+        now: datetime,
+    ) -> list[str]:
+        """Look at swarms, remember what was seen, and tell the engine whom it may ask for what is missing; returns
+        what went wrong.
+        """
+        if not hashes:
+            return []
+        held = self._engine.holdings()
+        looks = [await self._look(h, layouts[h], items.get(h), now=now, held=h in held) for h in hashes if h in layouts]
+        views = await self._swarm.look(looks, now)
+        self._views.update({v.info_hash: v for v in views})
+        for view in views:
+            holding = held.get(view.info_hash)
+            if holding is not None and holding.missing.count():
+                await self._engine.introduce(view.info_hash, [h.address for h in view.holders if h.last_contact == now])
+        try:
+            await self._ledger.remember(views)
+        except LedgerError as error:
+            return [f"ledger: {error}"]
+        return []
+
+    async def _look(self, info_hash: InfoHash, layout: Layout, item: Item | None, *, now: datetime, held: bool) -> Look:
+        return Look(
+            info_hash=info_hash,
+            num_pieces=layout.num_pieces,
+            size=layout.total_size,
+            # What is held the engine announces itself: a look-up's farewell could be taken for the holder's.
+            trackers=item.torrent.trackers if not held and item is not None and item.torrent is not None else (),
+            known=self._views.get(info_hash),
+            connected=await self._engine.connected(info_hash, now) if held else (),
+            private=self._engine.is_private(info_hash),
+        )
+
+    def _seen(self, info_hash: InfoHash) -> SwarmView | None:
+        view, scrape = self._views.get(info_hash), self._scrapes.get(info_hash)
+        mirrors = self._sources.count(info_hash)
+        if view is None:
+            if scrape is None and mirrors is None:
+                return None
+            view = SwarmView(info_hash=info_hash, looked_at=None, witness=None)
+        return replace(view, scrape=scrape, mirrors=mirrors)
