@@ -1,10 +1,11 @@
 """The network around the node in a few lines: which trackers, web seeds and DHT nodes are not there, and why.
 
 A tracker is met twice: the engine announces what is held, the swarm room asks about everything else. Readers see one
-row per tracker, with the better news of the two.
+row per tracker, with the newer news of the two.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from smartnode.domain.identity import InfoHash
@@ -17,20 +18,16 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def join(announced: Iterable[TrackerHealth], asked: Iterable[TrackerHealth]) -> tuple[TrackerHealth, ...]:
-    """Return one row per tracker, ordered by address. Torrents and silence are those that announce; the answer is the
-    later of the two.
+    """Return one row per tracker, ordered by address. Torrents and silence are those that announce; whether it answers
+    is what was seen last.
     """
     joined = {tracker.url: tracker for tracker in asked}
     for tracker in announced:
         other = joined.get(tracker.url)
-        better = tracker if other is None or _answered(tracker) >= _answered(other) else other
-        joined[tracker.url] = TrackerHealth(
-            url=tracker.url,
-            torrents=tracker.torrents,
-            answered_at=better.answered_at,
-            failures=better.failures,
-            reason=better.reason,
-            silent=tracker.silent,
+        newer = tracker if other is None or _seen_at(tracker) >= _seen_at(other) else other
+        answers = [each.answered_at for each in (tracker, other) if each is not None and each.answered_at is not None]
+        joined[tracker.url] = replace(
+            newer, torrents=tracker.torrents, silent=tracker.silent, answered_at=max(answers, default=None)
         )
     return tuple(sorted(joined.values(), key=lambda t: t.url))
 
@@ -58,13 +55,14 @@ def dht_degraded(*, enabled: bool, nodes: int, up: timedelta) -> list[str]:
 
 
 def _lines(tracker: TrackerHealth) -> list[str]:
-    if tracker.reason:
+    if tracker.failures:
         since = "yet" if tracker.answered_at is None else f"since {tracker.answered_at:%Y-%m-%d %H:%M} UTC"
         return [f"swarm: tracker {tracker.url} does not answer {since} ({tracker.reason})"]
-    if tracker.silent:
-        return [f"swarm: {tracker.silent} of {tracker.torrents} torrents are overdue at tracker {tracker.url}"]
-    return []
+    refused = [f"swarm: tracker {tracker.url} refuses torrents ({tracker.reason})"] if tracker.reason else []
+    if not tracker.silent:
+        return refused
+    return [*refused, f"swarm: {tracker.silent} of {tracker.torrents} torrents are overdue at tracker {tracker.url}"]
 
 
-def _answered(tracker: TrackerHealth) -> tuple[bool, datetime]:
-    return (not tracker.reason, tracker.answered_at or _NEVER)
+def _seen_at(tracker: TrackerHealth) -> datetime:
+    return max((at for at in (tracker.answered_at, tracker.failed_at) if at is not None), default=_NEVER)

@@ -63,8 +63,9 @@ class Scrape:
 class TrackerHealth:
     """One tracker as this node sees it. *url* without what could be a passkey. *torrents*: that announce to it.
 
-    *answered_at*: its last usable reply; *failures*: in a row since; *reason*: the last one in one line, empty when it
-    answers. *silent*: torrents whose last announce is older than the tracker's own interval allows.
+    *answered_at*: its last usable reply; *failures*: in a row since, the last one at *failed_at*. *reason*: why it
+    failed last, or what it refuses while it answers, in one line; else empty. *silent*: torrents whose last announce is
+    older than the tracker's own interval allows.
     """
 
     url: str
@@ -73,3 +74,4 @@ class TrackerHealth:
     failures: int
     reason: str
     silent: int = 0
+    failed_at: datetime | None = None

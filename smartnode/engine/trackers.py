@@ -7,7 +7,7 @@ tracker says is bounded: one that asks for silence longer than two hours is not 
 
 import re
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +39,7 @@ class Tracker:
         self.failures = 0
         self.reason = ""
         self.answered_at: datetime | None = None
+        self.failed_at: datetime | None = None
         self.knock_at = 0.0
         self.torrents = self.silent = 0
         self._interval_s: float | None = None
@@ -66,7 +67,7 @@ class Tracker:
     def failed(self, reason: str, knock_at: float) -> bool:
         """Take note of a failure; say whether it is down from now on, to be asked again at *knock_at*."""
         was_down = self.down
-        self.failures, self.reason = self.failures + 1, reason
+        self.failures, self.reason, self.failed_at = self.failures + 1, reason, datetime.now(UTC)
         if was_down or not self.down:
             return False
         self.knock_at = knock_at
@@ -91,6 +92,7 @@ class Tracker:
             failures=self.failures,
             reason=self.reason,
             silent=self.silent,
+            failed_at=self.failed_at,
         )
 
 

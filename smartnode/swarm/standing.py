@@ -49,6 +49,7 @@ class Standing:
         self._reason = ""
         self._answered_at: datetime | None = None
         self._failing_since: datetime | None = None
+        self._failed_at: datetime | None = None
         self._batch = (BATCH, 0.0)
         self._no_scrape_until = 0.0
 
@@ -74,6 +75,7 @@ class Standing:
         self._probing = False
         self._reason = reason
         self._failing_since = self._failing_since or now
+        self._failed_at = now
         delay = min(self._rest_max_s, REST_FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self._retry_at = self._clock() + delay * _JITTER.uniform(1 - JITTER, 1 + JITTER)
@@ -127,6 +129,7 @@ class Standing:
             answered_at=self._answered_at,
             failures=self._failures,
             reason=self._reason,
+            failed_at=self._failed_at,
         )
 
     def complaint(self, now: datetime) -> str | None:
