@@ -138,6 +138,7 @@ class RunningNode:
         network: str = "",
         listen: Sequence[str] = (),
         refresh: str = "1 h",
+        outgoing: str | None = None,
     ) -> None:
         """Write the node's configuration; *network*: more lines of that section."""
         limits = f'[bandwidth]\ndownload = "{download}"' if download else ""
@@ -156,7 +157,7 @@ keep_free = {keep_free}
 [network]
 id = "e2e"
 listen = {json.dumps(list(listen) or [f"{self.host}:0"])}
-outgoing = "{self.host}"
+outgoing = "{outgoing or self.host}"
 dht = {str(dht is not None).lower()}
 dht_bootstrap = {json.dumps(dht or ())}
 allow_private = true

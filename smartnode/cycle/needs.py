@@ -108,6 +108,7 @@ class Look:
     trackers: tuple[str, ...] = ()
     connected: tuple[Holder, ...] = ()
     private: bool = False
+    busy: frozenset[Address] = frozenset()
 
 
 class SwarmRoom(Protocol):

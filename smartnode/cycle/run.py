@@ -171,6 +171,7 @@ class Cycle:
         for _ in range(ROUNDS_MAX):
             part = await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1)
             applied = applied.plus(part)
+            await self._sight.introduce({s.info_hash for s in todo.started}, now)
             enough = 2 * applied.started_bytes >= self.policy.pace * room.quota
             if not part.failed or enough or self._hurried:
                 break

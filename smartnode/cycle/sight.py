@@ -7,16 +7,19 @@ Planning is told one view per torrent with all three in it. A count of a tracker
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from smartnode.cycle.looking import choose, probe_budget
 from smartnode.cycle.needs import EngineRoom, LedgerRoom, Look, SourcesRoom, SwarmRoom
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Layout
-from smartnode.domain.swarm import SwarmView
+from smartnode.domain.swarm import Address, SwarmView
 from smartnode.domain.tracker import Scrape
 from smartnode.errors import LedgerError
+
+DIALLING = timedelta(minutes=1)
+"""How long an address that the engine was told of is left to the engine."""
 
 
 class Sight:
@@ -38,6 +41,7 @@ class Sight:
         self._ledger = ledger
         self._scrapes = scrapes
         self._views: dict[InfoHash, SwarmView] = {}
+        self._dialled: dict[InfoHash, tuple[datetime, frozenset[Address]]] = {}
 
     async def start(self) -> None:
         """Take up the views that the ledger kept."""
@@ -74,15 +78,22 @@ class Sight:
         looks = [await self._look(h, layouts[h], items.get(h), now=now, held=h in held) for h in hashes if h in layouts]
         views = await self._swarm.look(looks, now)
         self._views.update({v.info_hash: v for v in views})
-        for view in views:
-            holding = held.get(view.info_hash)
-            if holding is not None and holding.missing.count():
-                await self._engine.introduce(view.info_hash, [h.address for h in view.holders if h.last_contact == now])
+        await self.introduce(hashes, now)
         try:
             await self._ledger.remember(views)
         except LedgerError as error:
             return [f"ledger: {error}"]
         return []
+
+    async def introduce(self, hashes: Iterable[InfoHash], now: datetime) -> None:
+        """Tell the engine whom it may ask for what is missing of held torrents: the holders that answered just now."""
+        held = self._engine.holdings()
+        for info_hash in hashes:
+            view, holding = self._views.get(info_hash), held.get(info_hash)
+            if view is not None and holding is not None and holding.missing.count():
+                answered = [h.address for h in view.holders if h.last_contact == now]
+                await self._engine.introduce(info_hash, answered)
+                self._dialled[info_hash] = (now, frozenset(answered))
 
     async def _look(self, info_hash: InfoHash, layout: Layout, item: Item | None, *, now: datetime, held: bool) -> Look:
         return Look(
@@ -94,7 +105,15 @@ class Sight:
             known=self._views.get(info_hash),
             connected=await self._engine.connected(info_hash, now) if held else (),
             private=self._engine.is_private(info_hash),
+            busy=self._busy(info_hash, now),
         )
+
+    def _busy(self, info_hash: InfoHash, now: datetime) -> frozenset[Address]:
+        at, addresses = self._dialled.get(info_hash, (now, frozenset()))
+        if now - at < DIALLING:
+            return addresses
+        del self._dialled[info_hash]
+        return frozenset()
 
     def _seen(self, info_hash: InfoHash) -> SwarmView | None:
         view, scrape = self._views.get(info_hash), self._scrapes.get(info_hash)

@@ -84,6 +84,11 @@ class LookAt(Protocol):
         """BEP 27: its trackers alone may name peers."""
         ...
 
+    @property
+    def busy(self) -> frozenset[Address]:
+        """Addresses that are being dialled for another purpose, and are not probed now."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Eyes:
@@ -117,7 +122,7 @@ class Observer:
     async def _one(self, look: LookAt, now: datetime) -> SwarmView:
         in_dht, in_trackers = await asyncio.gather(self._ask_dht(look), self._ask_trackers(look, now))
         connected = [h for h in look.connected if h.peer_id != self._eyes.node_id]
-        at_hand = {h.address for h in connected}
+        at_hand = {h.address for h in connected} | look.busy
         first = self._within(_in_order(look.known, in_dht, in_trackers), at_hand)
         hearsay = 0 if look.private or len(first) == PER_SWARM else PEX_ASKED
         answered = await self._round(first, look, pex=hearsay)

@@ -153,9 +153,8 @@ General\\UseRandomPort=false
         return bool(torrents) and torrents[0]["progress"] == 1
 
     def failures(self) -> int:
-        """Bytes that failed their hash."""
-        torrent = self.state()[0]["hash"]
-        return int(self._get("torrents/properties", hash=torrent).json()["total_wasted"])
+        """Peers that it banned, as it does when a piece fails its hash."""
+        return len(self._get("log/peers").json())
 
     def state(self) -> Any:
         """What it says of its torrents."""

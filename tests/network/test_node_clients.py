@@ -177,10 +177,12 @@ def settled(node: RunningNode) -> bool:
 def test_each_way_of_connecting_works(
     site: Site, world: Any, processes: Any, tmp_path: Path, started: Any, way: str
 ) -> None:
-    """IPv4 and IPv6, TCP and uTP, plain and encrypted: a foreign client that allows only one of them is served."""
+    """IPv4 and IPv6, TCP and uTP, plain and encrypted: a foreign client that allows only one of them is served. The
+    node is bound to a network device, which has addresses of both families.
+    """
     world(8 * MIB)
     listen = ("[::1]:6881", "10.99.0.3:6881")
-    node = started(node_at(tmp_path, 3, site, quota=64 * MIB, listen=listen))
+    node = started(node_at(tmp_path, 3, site, quota=64 * MIB, listen=listen, outgoing="lo"))
     wait_for("the whole item", lambda: len(node.held("f.bin")) == 8)
     if way == "encrypted":
         client = Aria2(processes, tmp_path / "aria2", host="10.99.0.5", crypto=True)

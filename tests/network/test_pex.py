@@ -88,6 +88,7 @@ class Target:
     trackers: tuple[str, ...] = ()
     size: Bytes = Bytes(PIECE * COUNT)
     private: bool = False
+    busy: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,7 @@ class Target:
     trackers: tuple[str, ...] = ()
     size: Bytes = Bytes(12)
     private: bool = False
+    busy: frozenset[Address] = frozenset()
 
 
 def pex(addresses: tuple[Address, ...]) -> bytes:
@@ -180,6 +181,14 @@ async def test_known_holders_are_asked_again_without_a_lookup(peers: Peers) -> N
     (after,) = await observer(found=False).look([Target(known=before)], later)
     assert after.looked_at == later
     assert after.holders[0].last_contact == later
+
+
+async def test_who_is_being_dialled_is_not_probed(peers: Peers) -> None:
+    """Many clients take one connection per address: a probe must not hold the one that the engine needs."""
+    one = await peers.add({1, 2}, peer_id=b"-SN0001-aaaaaaaaaaaa")
+    two = await peers.add({3}, peer_id=b"-SN0001-bbbbbbbbbbbb")
+    (view,) = await observer(one, two).look([Target(busy=frozenset({one}))], T0)
+    assert [h.address for h in view.holders] == [two]
 
 
 async def test_one_view_per_look_in_order(peers: Peers) -> None:
