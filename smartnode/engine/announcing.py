@@ -11,7 +11,6 @@ A pause or a stop of many torrents sends no event=stopped: the trackers forget u
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from random import Random
 
 import libtorrent as lt
@@ -98,6 +97,9 @@ class Announcing:
         match event:
             case TrackerAsked():
                 self._bucket.saw()
+                told = self._told(event.info_hash, event.url)
+                if told is not None:
+                    told.asked_at = now
             case TrackerAnswered():
                 self._answered(event, now)
             case TrackerFailed():
@@ -105,27 +107,31 @@ class Announcing:
 
     def _answered(self, event: TrackerAnswered, now: float) -> None:
         """Take note that a tracker took an announce: those that wait for it are announced again."""
-        tracker, torrent = self._tracker(event.url), self._torrents.get(event.info_hash)
-        told = None if torrent is None else torrent.told.get(event.url)
+        tracker, told = self._tracker(event.url), self._told(event.info_hash, event.url)
         tracker.failing.discard(event.info_hash)
-        if told is not None and torrent is not None:
+        if told is not None:
             told.ok_at, told.failed = now, 0
-            if tracker.wants_interval(now) and torrent.handle is not None:
-                tracker.took_interval(interval_of(torrent.handle, event.url), now)
+            handle = self._torrents[event.info_hash].handle
+            if tracker.wants_interval(now) and handle is not None:
+                tracker.took_interval(interval_of(handle, event.url), now)
         self._recovered(tracker, now)
 
     def _failed(self, event: TrackerFailed, now: float) -> None:
         """Take note of a failed announce. One that failed from one of our addresses while another worked, or of a
         tracker that was taken out meanwhile, says nothing.
         """
-        torrent = self._torrents.get(event.info_hash)
-        told = None if torrent is None else torrent.told.get(event.url)
+        told = self._told(event.info_hash, event.url)
         if told is None or not told.on or (told.ok_at is not None and now < told.ok_at + OTHER_ADDRESS_S):
             return
         told.failed += 1
         tracker = self._tracker(event.url)
         if event.refused:
-            tracker.refused(event.text)
+            if told.failed == 1:
+                shown = tracker.shown
+                log.warning("engine.torrent_refused", info_hash=event.info_hash, tracker=shown, reason=event.text)
+            return
+        if tracker.answered_after(told.asked_at):
+            self._again(event.info_hash, told, tracker, now)
             return
         tracker.failing.add(event.info_hash)
         if tracker.failed(event.text, now + self._random.uniform(0.75, 1.25) * tracker.KNOCK_EVERY_S):
@@ -217,15 +223,18 @@ class Announcing:
         torrent.handle.force_reannounce(0, index)
 
     def _recovered(self, tracker: Tracker, now: float) -> None:
-        if tracker.answered(datetime.now(UTC)):
+        if tracker.answered(now):
             log.info("engine.tracker_back", tracker=tracker.shown, waiting=len(tracker.failing))
         for info_hash in tracker.failing:
-            torrent = self._torrents.get(info_hash)
-            told = None if torrent is None else torrent.told.get(tracker.url)
-            if told is not None and not _forced_lately(told, now):
-                at = now + self._random.uniform(0.0, RECOVERY_SPREAD_S)
-                self._line.join((info_hash, tracker.url), Turn.AGAIN, at=at)
+            told = self._told(info_hash, tracker.url)
+            if told is not None:
+                self._again(info_hash, told, tracker, now)
         tracker.failing.clear()
+
+    def _again(self, info_hash: InfoHash, told: Told, tracker: Tracker, now: float) -> None:
+        """Announce one again soon, though not at the same moment as the others, here and elsewhere."""
+        at = max(now, _rests_until(told)) + self._random.uniform(0.0, RECOVERY_SPREAD_S)
+        self._line.join((info_hash, tracker.url), Turn.AGAIN, at=at)
 
     def _knock(self, now: float) -> None:
         """Ask a tracker that is down about one of the torrents that wait for it."""
@@ -256,7 +265,7 @@ class Announcing:
                 if not self._overdue(told, tracker, now):
                     continue
                 tracker.silent += 1
-                if not tracker.down and not _forced_lately(told, now):
+                if not tracker.down and now >= _rests_until(told):
                     self._line.join((torrent.info_hash, url), Turn.AGAIN)
         silent = sum(tracker.silent for tracker in self._trackers.values())
         if silent > 2 * self._silent:
@@ -267,6 +276,10 @@ class Announcing:
     def _overdue(told: Told, tracker: Tracker, now: float) -> bool:
         return now > (told.since if told.ok_at is None else told.ok_at) + tracker.bound_s
 
+    def _told(self, info_hash: InfoHash, url: str) -> Told | None:
+        torrent = self._torrents.get(info_hash)
+        return None if torrent is None else torrent.told.get(url)
+
     def _tracker(self, url: str) -> Tracker:
         tracker = self._trackers.get(url)
         if tracker is None:
@@ -274,6 +287,8 @@ class Announcing:
         return tracker
 
 
-def _forced_lately(told: Told, now: float) -> bool:
-    wait = min(FORCE_EVERY_S * max(told.failed, 1), FORCE_EVERY_MAX_S)
-    return told.on and told.forced_at is not None and now < told.forced_at + wait
+def _rests_until(told: Told) -> float:
+    """Return when a torrent that was announced by us, and failed, may be announced by us again."""
+    if not told.on or told.forced_at is None:
+        return 0.0
+    return told.forced_at + min(FORCE_EVERY_S * max(told.failed - 1, 0), FORCE_EVERY_MAX_S)

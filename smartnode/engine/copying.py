@@ -46,6 +46,7 @@ _GET_PEERS = "get_peers"
 _OURS = "libtorrent"
 _REDIRECTING = 86
 _PEER_BANNED = 91
+_REFUSED_BY_UDP = 173  # the tracker's own words are lost
 _TIMED_OUT = frozenset({36, 50, 51, 52})
 _OPENING = frozenset({lt.operation_t.connect, lt.operation_t.ssl_handshake, lt.operation_t.hostname_lookup})
 _MOVING = frozenset({lt.operation_t.sock_read, lt.operation_t.sock_write})
@@ -105,7 +106,7 @@ def _file_failed(alert: Any, info_hash: InfoHash) -> Event:
 
 
 def _given_up(alert: Any, info_hash: InfoHash) -> Event:
-    banned = alert.error.value() == _PEER_BANNED and alert.error.category().name() == _OURS
+    banned = alert.error.value() == _PEER_BANNED and _is_ours(alert.error)
     # For an HTTP error the error code says "Success" and the message has the status.
     text = "it sent a wrong byte" if banned else alert.error_message() or alert.error.message()
     return GivenUp(info_hash=info_hash, url=alert.server_url(), text=_line(text), banned=banned)
@@ -123,7 +124,7 @@ def _closed(alert: Any, info_hash: InfoHash) -> Event | None:
 
 def _how(alert: Any) -> Closing | None:
     """Return how a connection ended, None when it was we who had no more use for it."""
-    ours, value = alert.error.category().name() == _OURS, alert.error.value()
+    ours, value = _is_ours(alert.error), alert.error.value()
     if ours and value == _REDIRECTING:
         return Closing.REDIRECTED
     if alert.op in _OPENING:
@@ -145,8 +146,12 @@ def _tracker_failed(alert: Any, info_hash: InfoHash) -> Event:
         info_hash=info_hash,
         url=alert.tracker_url(),
         text=_line(said or alert.error.message()),
-        refused=bool(said),
+        refused=bool(said) or (_is_ours(alert.error) and alert.error.value() == _REFUSED_BY_UDP),
     )
+
+
+def _is_ours(error: Any) -> bool:
+    return bool(error.category().name() == _OURS)
 
 
 def _line(text: str) -> str:
@@ -196,7 +201,7 @@ _OF_TORRENT: dict[type[Any], Callable[[Any, InfoHash], Event | None]] = {
     lt.url_seed_alert: _given_up,
     lt.peer_disconnected_alert: _closed,
     lt.peer_error_alert: _closed,
-    lt.tracker_announce_alert: lambda *_: TrackerAsked(),
+    lt.tracker_announce_alert: lambda alert, key: TrackerAsked(info_hash=key, url=alert.tracker_url()),
     lt.tracker_reply_alert: _tracker_answered,
     lt.tracker_error_alert: _tracker_failed,
 }

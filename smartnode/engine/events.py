@@ -133,6 +133,9 @@ class Closed:
 class TrackerAsked:
     """An announce goes out, one for each local address and each version of the info-hash."""
 
+    info_hash: InfoHash
+    url: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerAnswered:

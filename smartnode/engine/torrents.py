@@ -17,9 +17,11 @@ from smartnode.metainfo.read import Metainfo
 
 
 class Told:
-    """What one tracker was told of one torrent. *on*: libtorrent announces to it; times are the loop's."""
+    """What one tracker was told of one torrent. *on*: libtorrent announces to it; *failed*: times in a row; times are
+    the loop's.
+    """
 
-    __slots__ = ("failed", "forced_at", "ok_at", "on", "since")
+    __slots__ = ("asked_at", "failed", "forced_at", "ok_at", "on", "since")
 
     def __init__(self, now: float) -> None:
         """Nothing was told yet."""
@@ -27,6 +29,7 @@ class Told:
         self.on = False
         self.ok_at: float | None = None
         self.failed = 0
+        self.asked_at: float | None = None
         self.forced_at: float | None = None
 
 

@@ -41,6 +41,7 @@ class Tracker:
         self.answered_at: datetime | None = None
         self.failed_at: datetime | None = None
         self.knock_at = 0.0
+        self._heard_at: float | None = None
         self.torrents = self.silent = 0
         self._interval_s: float | None = None
         self._interval_at: float | None = None
@@ -55,14 +56,15 @@ class Tracker:
         """How long a torrent may be silent: the tracker's interval and a tenth, and the time an announce takes."""
         return BOUND_S if self._interval_s is None else self._interval_s * _LATE + _LATE_S
 
-    def answered(self, at: datetime) -> bool:
+    def answered(self, now: float) -> bool:
         """Take note that it answers; say whether it was down."""
-        was_down, self.failures, self.reason, self.answered_at = self.down, 0, "", at
+        was_down, self.failures, self.reason = self.down, 0, ""
+        self.answered_at, self._heard_at = datetime.now(UTC), now
         return was_down
 
-    def refused(self, reason: str) -> None:
-        """Take note that it answers and does not want one of the torrents."""
-        self.reason = reason
+    def answered_after(self, asked_at: float | None) -> bool:
+        """Say whether it answered since: what was asked before it came back and times out says nothing of it."""
+        return asked_at is not None and self._heard_at is not None and asked_at <= self._heard_at
 
     def failed(self, reason: str, knock_at: float) -> bool:
         """Take note of a failure; say whether it is down from now on, to be asked again at *knock_at*."""
