@@ -17,7 +17,7 @@ from tests.engine.node import engine_at
 from tests.network.engine_lab import STOPPED, Relay, held_before
 
 BEHIND = ("127.0.100.2", 6970)
-# libtorrent remembers a UDP tracker's connection id for a minute, by address, in the whole process: each test has its own.
+# libtorrent remembers a UDP tracker's connection id for a minute, by address and for the whole process.
 HOSTS = (f"127.0.102.{number}" for number in count(1))
 NODE = "127.0.60.1"
 
