@@ -14,12 +14,18 @@ from smartnode.cycle.needs import EngineRoom, LedgerRoom, Look, SourcesRoom, Swa
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Layout
-from smartnode.domain.swarm import Address, SwarmView
+from smartnode.domain.swarm import Address, SwarmView, Witness
 from smartnode.domain.tracker import Scrape
 from smartnode.errors import LedgerError
 
 DIALLING = timedelta(minutes=1)
 """How long an address that the engine was told of is left to the engine."""
+
+SMARTNODES = 20
+"""Smartnodes of one torrent that the engine is told of only so that both see each other."""
+
+CONNECTIONS = 200
+"""Half of what the engine allows: beyond it nobody is dialled only to be seen."""
 
 
 class Sight:
@@ -86,22 +92,31 @@ class Sight:
         return []
 
     async def introduce(self, hashes: Iterable[InfoHash], now: datetime) -> None:
-        """Tell the engine whom it may ask for what is missing of held torrents: the holders that answered just now."""
+        """Tell the engine of the holders of held torrents that answered just now: whom it may ask for what is missing,
+        and other smartnodes, so that those behind NAT are seen by the connections that they open.
+        """
         held = self._engine.holdings()
+        room = CONNECTIONS - sum(holding.peers for holding in held.values())
         for info_hash in hashes:
             view, holding = self._views.get(info_hash), held.get(info_hash)
-            if view is not None and holding is not None and holding.missing.count():
-                answered = [h.address for h in view.holders if h.last_contact == now]
-                await self._engine.introduce(info_hash, answered)
-                self._dialled[info_hash] = (now, frozenset(answered))
+            if view is None or holding is None:
+                continue
+            answered = [h for h in view.holders if h.last_contact == now and h.witness is Witness.WIRE_PROBE]
+            if not holding.missing.count():
+                answered = [h for h in answered if h.smartnode][: max(0, min(room, SMARTNODES))]
+            room -= len(answered)
+            addresses = [h.address for h in answered]
+            await self._engine.introduce(info_hash, addresses)
+            self._dialled[info_hash] = (now, frozenset(addresses))
 
     async def _look(self, info_hash: InfoHash, layout: Layout, item: Item | None, *, now: datetime, held: bool) -> Look:
         return Look(
             info_hash=info_hash,
             num_pieces=layout.num_pieces,
             size=layout.total_size,
-            # What is held the engine announces itself: a look-up's farewell could be taken for the holder's.
-            trackers=item.torrent.trackers if not held and item is not None and item.torrent is not None else (),
+            # Also for what the engine announces itself: it hears of newcomers only with its next announce, and a node
+            # behind NAT is seen by nobody whom it does not dial.
+            trackers=item.torrent.trackers if item is not None and item.torrent is not None else (),
             known=self._views.get(info_hash),
             connected=await self._engine.connected(info_hash, now) if held else (),
             private=self._engine.is_private(info_hash),

@@ -32,6 +32,8 @@ from smartnode.swarm.tracker_line import REST_MAX_S, TrackerManners
 from smartnode.swarm.trackers import Trackers
 
 NO_LIMIT = Bytes(0)
+LAN_EVERY_S, LAN_EVERY_MIN_S = 300, 10
+"""Neighbours hear of a torrent within a cycle, and at least every five minutes (BEP 14)."""
 
 
 def client_name(settings: Settings) -> str:
@@ -84,6 +86,7 @@ def engine_of(settings: Settings, paths: Paths, *, node_id: NodeId, places: Plac
             announce_ip=network.announce_ip,
             port_forwarding=network.port_forwarding,
             lan_discovery=network.lan_discovery,
+            lan_every_s=min(LAN_EVERY_S, max(LAN_EVERY_MIN_S, int(settings.cycle.interval.total_seconds()))),
             proxy=network.proxy,
             upload_limit=bandwidth.upload or NO_LIMIT,
             download_limit=bandwidth.download or NO_LIMIT,

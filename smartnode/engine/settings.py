@@ -62,8 +62,8 @@ class EngineSettings:
 
     *proxy*: everything goes through it, names included, and nothing around it: no local discovery, no port mapping, and
     nothing listens for TCP, so other nodes are dialled and cannot dial. An HTTP proxy carries TCP only: no DHT, no uTP,
-    no UDP trackers. *port_forwarding*: ask the router by UPnP and NAT-PMP. *lan_discovery*: BEP 14. *announce_ip*: what
-    trackers are told, for a node whose address they do not see.
+    no UDP trackers. *port_forwarding*: ask the router by UPnP and NAT-PMP. *lan_discovery*: BEP 14, each torrent told
+    every *lan_every_s*. *announce_ip*: what trackers are told, for a node whose address they do not see.
     """
 
     node_id: NodeId
@@ -81,6 +81,7 @@ class EngineSettings:
     proxy: Proxy | None = None
     port_forwarding: bool = False
     lan_discovery: bool = False
+    lan_every_s: int = 300
     announce_ip: str | None = None
 
 
@@ -162,6 +163,7 @@ def _discovery(settings: EngineSettings) -> dict[str, Any]:
         "enable_upnp": settings.port_forwarding and direct,
         "enable_natpmp": settings.port_forwarding and direct,
         "enable_lsd": settings.lan_discovery and direct,
+        "local_service_announce_interval": settings.lan_every_s,
         "enable_dht": settings.dht and carries_udp(settings),
         "dht_bootstrap_nodes": ",".join(f"{host}:{port}" for host, port in settings.dht_bootstrap),
         "webtorrent_stun_server": "",
