@@ -21,16 +21,21 @@ ANNOUNCE, STOPPED = 1, 3
 
 @dataclass(frozen=True, kw_only=True)
 class Announce:
-    """One announce by UDP (BEP 15) as it passed; *event*: 0 none, 1 completed, 2 started, 3 stopped."""
+    """One announce by UDP (BEP 15) as it passed; *event*: 0 none, 1 completed, 2 started, 3 stopped; *address*: what the
+    node says of itself, 0 = nothing.
+    """
 
     at: float
     info_hash: InfoHash
     event: int
+    address: int
 
 
 @dataclass
 class Relay:
-    """Stands before a UDP tracker, counts, and passes on; while *dead* it swallows everything."""
+    """Stands before a UDP tracker, counts, and passes on; while *dead* it swallows everything. *answer_connects*: there
+    is no tracker behind it.
+    """
 
     host: str
     port: int
@@ -38,6 +43,7 @@ class Relay:
     seen: list[Announce] = field(default_factory=list)
     packets: int = 0
     dead: bool = False
+    answer_connects: bool = False
 
     def __post_init__(self) -> None:
         """Run until closed."""
@@ -88,9 +94,12 @@ class Relay:
         packet, client = self._front.recvfrom(4096)
         self.packets += 1
         if len(packet) >= 98 and struct.unpack(">I", packet[8:12])[0] == ANNOUNCE:
-            event = struct.unpack(">I", packet[80:84])[0]
-            self.seen.append(Announce(at=time.monotonic(), info_hash=InfoHash(packet[16:36].hex()), event=event))
-        if self.dead:
+            event, address = struct.unpack(">II", packet[80:88])
+            key = InfoHash(packet[16:36].hex())
+            self.seen.append(Announce(at=time.monotonic(), info_hash=key, event=event, address=address))
+        elif self.answer_connects:
+            self._front.sendto(bytes(4) + packet[12:16] + bytes(8), client)
+        if self.dead or self.answer_connects:
             return
         back = self._back.get(client)
         if back is None:
