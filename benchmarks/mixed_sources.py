@@ -75,7 +75,8 @@ def web_server(folder: Path, root: Path, host: str) -> Iterator[None]:
     )
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
-        raise SystemExit("nginx is missing; apt install nginx-light")
+        message = "nginx is missing; apt install nginx-light"
+        raise SystemExit(message)
     command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", str(folder / "error.log")]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     try:
@@ -138,7 +139,8 @@ async def fetch(metainfo: Metainfo, folder: Path, urls: list[str], peer: Address
             await engine.introduce(metainfo.info_hash, [peer])
         while engine.holdings()[metainfo.info_hash].have.count() < count:
             if monotonic() > deadline:
-                raise SystemExit("not fetched within 300 s")
+                message = "not fetched within 300 s"
+                raise SystemExit(message)
             await asyncio.sleep(0.05)
         return perf_counter() - began
     finally:

@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from random import Random
 
-import libtorrent as lt
 import structlog
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.tracker import TrackerHealth
 from smartnode.engine.events import TrackerAnswered, TrackerAsked, TrackerFailed
 from smartnode.engine.pacing import Bucket, Line, Turn
+from smartnode.engine.telling import announce_again, switch_off, switch_on, tell_dht
 from smartnode.engine.torrents import Told, Torrent
-from smartnode.engine.trackers import Tracker, interval_of
+from smartnode.engine.trackers import Tracker, Trackers, interval_of
 
 DHT = ""
 """Stands for the DHT where a tracker's URL stands."""
@@ -34,7 +34,6 @@ REVIEW_EVERY_S = 5.0
 FORCE_EVERY_S = 60.0
 FORCE_EVERY_MAX_S = 600.0
 OTHER_ADDRESS_S = 60.0
-_DISCOVERY = lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd
 
 log = structlog.get_logger(__name__)
 Key = tuple[InfoHash, str]
@@ -52,7 +51,7 @@ class Announcing:
         self._random = random
         self._bucket = Bucket(per_s)
         self._line: Line[Key] = Line()
-        self._trackers: dict[str, Tracker] = {}
+        self._trackers = Trackers()
         self._still = False
         self._reviewed_at = 0.0
         self._silent = 0
@@ -107,7 +106,7 @@ class Announcing:
 
     def _answered(self, event: TrackerAnswered, now: float) -> None:
         """Take note that a tracker took an announce: those that wait for it are announced again."""
-        tracker, told = self._tracker(event.url), self._told(event.info_hash, event.url)
+        tracker, told = self._trackers.of(event.url), self._told(event.info_hash, event.url)
         tracker.failing.discard(event.info_hash)
         if told is not None:
             told.ok_at, told.failed = now, 0
@@ -124,7 +123,7 @@ class Announcing:
         if told is None or not told.on or (told.ok_at is not None and now < told.ok_at + OTHER_ADDRESS_S):
             return
         told.failed += 1
-        tracker = self._tracker(event.url)
+        tracker = self._trackers.of(event.url)
         if event.refused:
             if told.failed == 1:
                 shown = tracker.shown
@@ -139,9 +138,7 @@ class Announcing:
 
     def answers(self, url: str, now: float) -> None:
         """Take note that a tracker answers, seen elsewhere."""
-        tracker = self._trackers.get(url)
-        if tracker is not None:
-            self._recovered(tracker, now)
+        self._recovered(self._trackers.of(url), now)
 
     def fall_silent(self, pause: Callable[[], None]) -> None:
         """Pause the session and announce nothing more. A session that is paused tells its trackers goodbye: few
@@ -158,9 +155,8 @@ class Announcing:
         self._still = True
         self._line.clear()
         for torrent in self._torrents.values():
-            if torrent.handle is not None and any(told.on for told in torrent.told.values()):
-                with suppress(RuntimeError):
-                    torrent.handle.replace_trackers([])
+            with suppress(RuntimeError):
+                switch_off(torrent)
             for told in torrent.told.values():
                 told.on = False
 
@@ -172,9 +168,8 @@ class Announcing:
                 self.join(torrent, now, Turn.START)
 
     def health(self) -> tuple[TrackerHealth, ...]:
-        """Return how each tracker listens, in order of its name; counts are a few seconds old."""
-        found = [tracker.health() for tracker in self._trackers.values() if tracker.torrents]
-        return tuple(sorted(found, key=lambda each: each.url))
+        """Return how each tracker listens."""
+        return self._trackers.health()
 
     def _send(self, key: Key, now: float) -> bool:
         """Announce one; False when nothing was sent."""
@@ -183,8 +178,7 @@ class Announcing:
             return False
         try:
             if url == DHT:
-                torrent.handle.unset_flags(_DISCOVERY)
-                torrent.handle.force_dht_announce()
+                tell_dht(torrent)
                 return True
             sent = self._announce(torrent, url, now)
         except RuntimeError:  # it is on its way out of the session
@@ -194,33 +188,20 @@ class Announcing:
         return sent
 
     def _announce(self, torrent: Torrent, url: str, now: float) -> bool:
-        told, tracker = torrent.told.get(url), self._tracker(url)
+        told, tracker = torrent.told.get(url), self._trackers.of(url)
         if told is None:
             return False
         if tracker.down:
             tracker.failing.add(torrent.info_hash)
             return False
         if not told.on:
-            self._switch_on(torrent, told, url)
+            switch_on(torrent, url)
         elif told.failed or self._overdue(told, tracker, now):
-            self._force(torrent, url)
+            announce_again(torrent, url)
         else:
             return False
         told.forced_at = now
         return True
-
-    @staticmethod
-    def _switch_on(torrent: Torrent, told: Told, url: str) -> None:
-        assert torrent.handle is not None
-        torrent.handle.add_tracker({"url": url, "tier": torrent.trackers.index(url)})
-        told.on = True
-
-    @staticmethod
-    def _force(torrent: Torrent, url: str) -> None:
-        assert torrent.handle is not None
-        # libtorrent keeps its list in order of the tiers, and each tracker has a tier of its own.
-        index = [each for each, told in torrent.told.items() if told.on].index(url)
-        torrent.handle.force_reannounce(0, index)
 
     def _recovered(self, tracker: Tracker, now: float) -> None:
         if tracker.answered(now):
@@ -238,7 +219,7 @@ class Announcing:
 
     def _knock(self, now: float) -> None:
         """Ask a tracker that is down about one of the torrents that wait for it."""
-        for tracker in self._trackers.values():
+        for tracker in self._trackers:
             if not tracker.down or now < tracker.knock_at or not tracker.failing:
                 continue
             tracker.knock_at = now + self._random.uniform(0.75, 1.25) * tracker.KNOCK_EVERY_S
@@ -250,24 +231,24 @@ class Announcing:
                 continue
             with suppress(RuntimeError):
                 if told.on:
-                    self._force(torrent, tracker.url)
+                    announce_again(torrent, tracker.url)
                 else:
-                    self._switch_on(torrent, told, tracker.url)
+                    switch_on(torrent, tracker.url)
 
     def _review(self, now: float) -> None:
         """Count what each tracker has, and announce again what it has not heard of for too long."""
-        for tracker in self._trackers.values():
+        for tracker in self._trackers:
             tracker.torrents = tracker.silent = 0
         for torrent in self._torrents.values():
             for url, told in torrent.told.items():
-                tracker = self._tracker(url)
+                tracker = self._trackers.of(url)
                 tracker.torrents += 1
                 if not self._overdue(told, tracker, now):
                     continue
                 tracker.silent += 1
                 if not tracker.down and now >= _rests_until(told):
                     self._line.join((torrent.info_hash, url), Turn.AGAIN)
-        silent = sum(tracker.silent for tracker in self._trackers.values())
+        silent = sum(tracker.silent for tracker in self._trackers)
         if silent > 2 * self._silent:
             log.warning("engine.torrents_silent", announces=silent)
         self._silent = silent
@@ -279,12 +260,6 @@ class Announcing:
     def _told(self, info_hash: InfoHash, url: str) -> Told | None:
         torrent = self._torrents.get(info_hash)
         return None if torrent is None else torrent.told.get(url)
-
-    def _tracker(self, url: str) -> Tracker:
-        tracker = self._trackers.get(url)
-        if tracker is None:
-            tracker = self._trackers[url] = Tracker(url)
-        return tracker
 
 
 def _rests_until(told: Told) -> float:

@@ -28,9 +28,11 @@ _FLAGS_OFF = (
     | lt.torrent_flags.auto_managed
     | lt.torrent_flags.upload_mode
     | lt.torrent_flags.no_verify_files
+    | lt.torrent_flags.disable_lsd
 )
-# Nobody is told of a torrent because it was added: see announcing.
-_FLAGS_ON = lt.torrent_flags.duplicate_is_error | lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd
+# The DHT is told when its turn comes: see announcing. The local network is told at once or, being off, never: told
+# later, libtorrent says nothing there for up to five minutes.
+_FLAGS_ON = lt.torrent_flags.duplicate_is_error | lt.torrent_flags.disable_dht
 _SAVE = lt.save_resume_flags_t.save_info_dict | lt.save_resume_flags_t.flush_disk_cache
 _QUERY = lt.torrent_handle.query_pieces
 T = TypeVar("T")

@@ -1,5 +1,6 @@
 """Connected peers become Holders: what peer_info shows at one moment, web seeds left out, text from strangers cut."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -10,9 +11,24 @@ import numpy as np
 from smartnode.domain.identity import NodeId, is_smartnode
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address, Holder, Witness
+from smartnode.engine.settings import EngineSettings
+from smartnode.engine.torrents import Torrent
 
 CLIENT_CHARACTERS = 128
 _NOT_YET = lt.peer_info.connecting | lt.peer_info.handshake
+
+
+async def connected(torrent: Torrent, settings: EngineSettings, now: datetime) -> tuple[Holder, ...]:
+    """Return the connected peers of *torrent*; none when it is not in the session."""
+    if torrent.handle is None:
+        return ()
+    try:
+        peers = await asyncio.to_thread(torrent.handle.get_peer_info)
+    except RuntimeError:  # it left the session while we asked
+        return ()
+    return holders(
+        peers, count=torrent.have.length, now=now, network_id=settings.network_id, ourselves=settings.node_id
+    )
 
 
 def holders(

@@ -7,12 +7,11 @@ Everything runs on one asyncio loop. What is held and wanted is read from a book
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-import libtorrent as lt
 import structlog
 
 from smartnode.domain.catalogue import Item
@@ -22,7 +21,6 @@ from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.swarm import Address, Holder
 from smartnode.domain.tracker import TrackerHealth
-from smartnode.engine import placing
 from smartnode.engine.announcing import Announcing
 from smartnode.engine.book import Book, Errands, locked
 from smartnode.engine.keeping import Keeper
@@ -31,18 +29,19 @@ from smartnode.engine.lookups import Lookups
 from smartnode.engine.mirrors import Mirrors
 from smartnode.engine.needs import Places, Puncher
 from smartnode.engine.pacing import Turn
-from smartnode.engine.peers import holders
+from smartnode.engine.peers import connected
 from smartnode.engine.pulse import Pulse
 from smartnode.engine.resume_store import ResumeStore
 from smartnode.engine.saving import save_all
 from smartnode.engine.settings import EngineSettings, carries_udp, limits
-from smartnode.engine.starting import start_all
+from smartnode.engine.starting import new_torrent, start_all
 from smartnode.engine.torrents import Torrent
 from smartnode.errors import EngineError
-from smartnode.metainfo.addresses import trackers_for
-from smartnode.metainfo.read import LIMITS, Metainfo
+from smartnode.metainfo.read import Metainfo
 
 STOP_WITHIN_S = 6.0  # for saving; the session's own end takes a second or two more
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -187,35 +186,22 @@ class Engine:
             raise EngineError(message, cure="read the .torrent file again")
         if wanted == torrent.wanted:
             return
-        await self._errands.finish(self._remap(torrent, wanted))
+        await self._errands.finish(self._change(torrent, lambda: self._keeper.remap(torrent, wanted)))
 
     async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
         """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
         torrent = self._known(info_hash)
-        return await self._errands.finish(self._evict(torrent, pieces))
+        return await self._errands.finish(self._change(torrent, lambda: self._keeper.evict(torrent, pieces)))
 
     async def connected(self, info_hash: InfoHash, now: datetime) -> tuple[Holder, ...]:
         """Return the connected peers with their bitfields; none when the torrent is not held."""
         torrent = self._torrents.get(info_hash)
-        if torrent is None or torrent.handle is None:
-            return ()
-        try:
-            peers = await asyncio.to_thread(torrent.handle.get_peer_info)
-        except RuntimeError:  # the torrent left the session while we asked
-            return ()
-        return holders(
-            peers,
-            count=torrent.have.length,
-            now=now,
-            network_id=self._settings.network_id,
-            ourselves=self._settings.node_id,
-        )
+        return () if torrent is None else await connected(torrent, self._settings, now)
 
     async def find_peers(self, info_hash: InfoHash) -> tuple[Address, ...] | None:
         """Ask the DHT (BEP 5) for peers; None when it is off or did not answer in time: unknown, not none."""
-        torrent = self._torrents.get(info_hash)
-        private = torrent is not None and torrent.metainfo.private
-        return await self._lookups.find(info_hash) if self._pulse.dht_nodes and not private else None
+        asked = self._pulse.dht_nodes and not self.is_private(info_hash)
+        return await self._lookups.find(info_hash) if asked else None
 
     def use_web_seeds(self, info_hash: InfoHash, urls: Collection[str]) -> None:
         """Use exactly these web seeds (BEP 19, percent-encoded) for a held torrent, until it is told otherwise; one
@@ -247,11 +233,8 @@ class Engine:
                     torrent.handle.connect_peer((address.host, address.port))
 
     async def _add(self, item: Item, metainfo: Metainfo, wanted: Bitfield) -> None:
-        params = lt.load_torrent_buffer(metainfo.raw, LIMITS)
-        folder, whole = await asyncio.to_thread(placing.find, self._places, item.key, metainfo)
-        torrent = Torrent(key=item.key, metainfo=metainfo, folder=folder, whole=whole)
+        torrent, params = await new_torrent(item, metainfo, self._places, settings=self._settings)
         torrent.wanted = wanted
-        torrent.trackers = tuple(trackers_for(item, metainfo, allow_private=self._settings.allow_private))
         self._torrents[metainfo.info_hash] = torrent
         try:
             async with torrent.lock:
@@ -260,22 +243,14 @@ class Engine:
             del self._torrents[metainfo.info_hash]
             raise
 
-    async def _evict(self, torrent: Torrent, pieces: Bitfield) -> Bytes:
+    async def _change(self, torrent: Torrent, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what *work* returns; a torrent of which nothing is left is forgotten."""
         try:
-            return await locked(torrent, lambda: self._keeper.evict(torrent, pieces))
+            return await locked(torrent, work)
         finally:
-            self._forget_empty(torrent)
-
-    async def _remap(self, torrent: Torrent, wanted: Bitfield) -> None:
-        try:
-            await locked(torrent, lambda: self._keeper.remap(torrent, wanted))
-        finally:
-            self._forget_empty(torrent)
-
-    def _forget_empty(self, torrent: Torrent) -> None:
-        if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
-            self._torrents.pop(torrent.info_hash, None)
-            self._mirrors.forget(torrent.info_hash)
+            if not torrent.have.count() and not torrent.wanted.count() and torrent.handle is None:
+                self._torrents.pop(torrent.info_hash, None)
+                self._mirrors.forget(torrent.info_hash)
 
     def _added(self, torrent: Torrent) -> None:
         now = asyncio.get_running_loop().time()

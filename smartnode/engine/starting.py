@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import libtorrent as lt
 import structlog
 
+from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
 from smartnode.engine import placing
@@ -21,7 +22,8 @@ from smartnode.engine.resume_store import ResumeStore
 from smartnode.engine.settings import EngineSettings
 from smartnode.engine.torrents import Torrent
 from smartnode.errors import EngineError, SmartnodeError
-from smartnode.metainfo.addresses import usable_trackers
+from smartnode.metainfo.addresses import trackers_for, usable_trackers
+from smartnode.metainfo.read import LIMITS, Metainfo
 from smartnode.metainfo.resume import open_resume, read_resume
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,17 @@ async def start_all(
             log.error("engine.resume_refused", info_hash=key, reason=str(error))  # noqa: TRY400 -- expected, one line
         if key in torrents and torrents[key].handle is None:
             del torrents[key]
+
+
+async def new_torrent(
+    item: Item, metainfo: Metainfo, places: Places, *, settings: EngineSettings
+) -> tuple[Torrent, lt.add_torrent_params]:
+    """Return the record of a torrent that the engine does not have yet, and libtorrent's parameters to add it with."""
+    params = lt.load_torrent_buffer(metainfo.raw, LIMITS)
+    folder, whole = await asyncio.to_thread(placing.find, places, item.key, metainfo)
+    torrent = Torrent(key=item.key, metainfo=metainfo, folder=folder, whole=whole)
+    torrent.trackers = tuple(trackers_for(item, metainfo, allow_private=settings.allow_private))
+    return torrent, params
 
 
 def _check(key: InfoHash, raw: bytes, places: Places, *, clean: bool, settings: EngineSettings) -> Found:

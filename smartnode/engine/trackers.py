@@ -7,6 +7,7 @@ tracker says is bounded: one that asks for silence longer than two hours is not 
 
 import re
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,6 +97,29 @@ class Tracker:
             silent=self.silent,
             failed_at=self.failed_at,
         )
+
+
+class Trackers:
+    """All trackers that were heard of."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._known: dict[str, Tracker] = {}
+
+    def __iter__(self) -> Iterator[Tracker]:
+        """Go through them."""
+        return iter(self._known.values())
+
+    def of(self, url: str) -> Tracker:
+        """Return the tracker at *url*."""
+        tracker = self._known.get(url)
+        if tracker is None:
+            tracker = self._known[url] = Tracker(url)
+        return tracker
+
+    def health(self) -> tuple[TrackerHealth, ...]:
+        """Return how those listen that torrents announce to, in order of their names; counts are a few seconds old."""
+        return tuple(sorted((each.health() for each in self if each.torrents), key=lambda health: health.url))
 
 
 def interval_of(handle: lt.torrent_handle, url: str) -> float | None:

@@ -74,7 +74,9 @@ class Mirror:
     def _answer(self, connection: socket.socket, request: bytes) -> bool:
         """Answer one request; say whether the connection stays."""
         asked = _RANGE.search(request)
-        assert asked is not None
+        if asked is None:  # a tracker is looked for here
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            return True
         first, last = int(asked[1]), int(asked[2])
         self.requests.append((first, last))
         whole = self._file.read_bytes()

@@ -16,13 +16,14 @@ import libtorrent as lt
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.metainfo.resume import write_resume
 
-ANNOUNCE, STOPPED = 1, 3
+ANNOUNCE, STARTED, STOPPED = 1, 2, 3
+PIECE = 16384
 
 
 @dataclass(frozen=True, kw_only=True)
 class Announce:
-    """One announce by UDP (BEP 15) as it passed; *event*: 0 none, 1 completed, 2 started, 3 stopped; *address*: what the
-    node says of itself, 0 = nothing.
+    """One announce by UDP (BEP 15) as it passed; *event*: 0 none, 1 completed, 2 started, 3 stopped; *address*: what
+    the node says of itself, 0 = nothing.
     """
 
     at: float
@@ -33,8 +34,8 @@ class Announce:
 
 @dataclass
 class Relay:
-    """Stands before a UDP tracker, counts, and passes on; while *dead* it swallows everything. *answer_connects*: there
-    is no tracker behind it.
+    """Stands before a UDP tracker, counts, and passes on; while *dead* it swallows everything. *answer_connects*: no
+    tracker is behind it.
     """
 
     host: str
@@ -109,22 +110,23 @@ class Relay:
         back.send(packet)
 
 
-def held_before(folder: Path, trackers: list[str], count: int) -> list[InfoHash]:
-    """Write the state and data of a node that holds *count* torrents of one small piece each; return their keys."""
+def held_before(folder: Path, trackers: list[str], count: int, *, pieces: int = 1) -> list[InfoHash]:
+    """Write the state and data of a node that holds *count* torrents of a few small *pieces*; return their keys."""
     resume, found = folder / "state" / "resume", []
     resume.mkdir(parents=True)
     for number in range(count):
-        content = os.urandom(64)
+        content = os.urandom((pieces - 1) * PIECE + 64)
+        hashed = [hashlib.sha1(content[at : at + PIECE]).digest() for at in range(0, len(content), PIECE)]  # noqa: S324 -- BEP 3
         info = {
             b"name": b"x.bin",
-            b"piece length": 16384,
+            b"piece length": PIECE,
             b"length": len(content),
-            b"pieces": hashlib.sha1(content, usedforsecurity=False).digest(),
+            b"pieces": b"".join(hashed),
         }
         params = lt.load_torrent_buffer(lt.bencode({b"info": info}))
         key = InfoHash(str(params.info_hashes.v1))
-        params.have_pieces = [True]
-        params.piece_priorities = [4]
+        params.have_pieces = [True] * pieces
+        params.piece_priorities = [4] * pieces
         params.trackers = trackers
         params.tracker_tiers = list(range(len(trackers)))
         place = folder / "data" / "c" / f"{number}~{key[:8]}"

@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from smartnode.domain.identity import InfoHash
+from smartnode.domain.pieces import Bitfield
 from smartnode.engine.session import Engine
 from tests.engine.node import engine_at
-from tests.network.engine_lab import STOPPED, Relay, held_before
+from tests.network.engine_lab import STARTED, STOPPED, Relay, held_before
 
 BEHIND = ("127.0.100.2", 6970)
 # libtorrent remembers a UDP tracker's connection id for a minute, by address and for the whole process.
@@ -185,4 +186,39 @@ async def test_an_http_tracker_lists_the_node_and_refuses_what_it_does_not_serve
         await until(lambda: health(engine) and health(engine).answered_at and refused.failed, within_s=30)
         assert health(engine).failures == 0
     finally:
+        await engine.stop()
+
+
+async def test_a_torrent_that_is_taken_out_and_in_again_is_not_said_to_be_gone(
+    relay: Relay, tracker: Any, tmp_path: Path
+) -> None:
+    """An eviction takes the torrent out of the session for a moment: the tracker hears of it again and is never told
+    goodbye; a torrent of which nothing is left says goodbye.
+    """
+    keys = held_before(tmp_path, [relay.url], 2, pieces=2)
+    serve(tracker, keys)
+    engine = engine_at(NODE, tmp_path)
+    await engine.start()
+    try:
+        await until(lambda: len(relay.heard_of()) == len(keys), within_s=30)
+        await engine.evict(keys[0], Bitfield.from_indices([1], 2))
+        await until(lambda: relay.heard_of()[keys[0]] == 2, within_s=30)
+        assert all(each.event != STOPPED for each in relay.seen)
+        await engine.evict(keys[1], Bitfield.full(2))
+        await until(lambda: [e.info_hash for e in relay.seen if e.event == STOPPED] == [keys[1]], within_s=30)
+    finally:
+        await engine.stop()
+
+
+async def test_a_restart_announces_to_the_trackers_of_the_resume_file(
+    relay: Relay, tracker: Any, tmp_path: Path
+) -> None:
+    """Whatever libtorrent knew of trackers when it saved, the file names all of them."""
+    keys = held_before(tmp_path, ["udp://127.0.100.9:9/announce", relay.url], 1)
+    serve(tracker, keys)
+    for starts in (1, 2):
+        engine = engine_at(NODE, tmp_path)
+        await engine.start()
+        await engine._keeper.save(engine._torrents[keys[0]])
+        await until(lambda starts=starts: sum(e.event == STARTED for e in relay.seen) == starts, within_s=30)
         await engine.stop()
