@@ -31,8 +31,6 @@ POLITE_TORRENTS = 100
 
 RECOVERY_SPREAD_S = 60.0
 REVIEW_EVERY_S = 5.0
-FORCE_EVERY_S = 60.0
-FORCE_EVERY_MAX_S = 600.0
 OTHER_ADDRESS_S = 60.0
 
 log = structlog.get_logger(__name__)
@@ -196,7 +194,7 @@ class Announcing:
             return False
         if not told.on:
             switch_on(torrent, url)
-        elif told.failed or self._overdue(told, tracker, now):
+        elif told.failed or now > told.heard_at + tracker.bound_s:
             announce_again(torrent, url)
         else:
             return False
@@ -214,7 +212,7 @@ class Announcing:
 
     def _again(self, info_hash: InfoHash, told: Told, tracker: Tracker, now: float) -> None:
         """Announce one again soon, though not at the same moment as the others, here and elsewhere."""
-        at = max(now, _rests_until(told)) + self._random.uniform(0.0, RECOVERY_SPREAD_S)
+        at = max(now, told.rests_until) + self._random.uniform(0.0, RECOVERY_SPREAD_S)
         self._line.join((info_hash, tracker.url), Turn.AGAIN, at=at)
 
     def _knock(self, now: float) -> None:
@@ -224,16 +222,12 @@ class Announcing:
                 continue
             tracker.knock_at = now + self._random.uniform(0.75, 1.25) * tracker.KNOCK_EVERY_S
             info_hash = self._random.choice(sorted(tracker.failing))
-            torrent = self._torrents.get(info_hash)
-            told = None if torrent is None else torrent.told.get(tracker.url)
-            if torrent is None or told is None or torrent.handle is None:
+            told = self._told(info_hash, tracker.url)
+            if told is None or self._torrents[info_hash].handle is None:
                 tracker.failing.discard(info_hash)
                 continue
             with suppress(RuntimeError):
-                if told.on:
-                    announce_again(torrent, tracker.url)
-                else:
-                    switch_on(torrent, tracker.url)
+                (announce_again if told.on else switch_on)(self._torrents[info_hash], tracker.url)
 
     def _review(self, now: float) -> None:
         """Count what each tracker has, and announce again what it has not heard of for too long."""
@@ -243,27 +237,16 @@ class Announcing:
             for url, told in torrent.told.items():
                 tracker = self._trackers.of(url)
                 tracker.torrents += 1
-                if not self._overdue(told, tracker, now):
+                if now <= told.heard_at + tracker.bound_s:
                     continue
                 tracker.silent += 1
-                if not tracker.down and now >= _rests_until(told):
+                if not tracker.down and now >= told.rests_until:
                     self._line.join((torrent.info_hash, url), Turn.AGAIN)
         silent = sum(tracker.silent for tracker in self._trackers)
         if silent > 2 * self._silent:
             log.warning("engine.torrents_silent", announces=silent)
         self._silent = silent
 
-    @staticmethod
-    def _overdue(told: Told, tracker: Tracker, now: float) -> bool:
-        return now > (told.since if told.ok_at is None else told.ok_at) + tracker.bound_s
-
     def _told(self, info_hash: InfoHash, url: str) -> Told | None:
         torrent = self._torrents.get(info_hash)
         return None if torrent is None else torrent.told.get(url)
-
-
-def _rests_until(told: Told) -> float:
-    """Return when a torrent that was announced by us, and failed, may be announced by us again."""
-    if not told.on or told.forced_at is None:
-        return 0.0
-    return told.forced_at + min(FORCE_EVERY_S * max(told.failed - 1, 0), FORCE_EVERY_MAX_S)

@@ -63,7 +63,11 @@ class Engine:
             udp=carries_udp(settings),
             random=random.Random(),  # noqa: S311 -- it spreads announces
         )
-        self._mirrors = Mirrors(self._torrents, self._tell, look_up=settings.proxy is None)
+        self._mirrors = Mirrors(
+            self._torrents,
+            lambda failure: self.on_mirror_failed(failure),  # noqa: PLW0108 -- it is set later
+            look_up=settings.proxy is None,
+        )
         dht = settings.dht and carries_udp(settings)
         self._pulse = Pulse(self._live, self._torrents, self._announcing, dht=dht, bootstrap=settings.dht_bootstrap)
         self._lookups = Lookups(self._live)
@@ -79,7 +83,7 @@ class Engine:
             errands=self._errands,
         )
         self._beating: asyncio.Task[None] | None = None
-        self.on_mirror_failed: Callable[[MirrorFailure], None] | None = None
+        self.on_mirror_failed: Callable[[MirrorFailure], None] = _unheard
         """Told, on the loop, of every web seed that failed; it is used again once use_web_seeds names it again."""
 
     async def start(self) -> None:
@@ -151,9 +155,7 @@ class Engine:
 
         EngineError when *wanted* is not of this torrent, or libtorrent refuses it.
         """
-        if wanted.length != metainfo.layout.num_pieces:
-            message = f"{wanted.length} wanted pieces are not of a torrent of {metainfo.layout.num_pieces}"
-            raise EngineError(message, cure="read the .torrent file again")
+        _require(wanted, count=metainfo.layout.num_pieces)
         known = self._torrents.get(metainfo.info_hash)
         if known is not None:
             await self.remap(metainfo.info_hash, wanted)
@@ -181,9 +183,7 @@ class Engine:
     async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
         """Make *wanted* the target of a torrent that the engine already has; pieces held stay held."""
         torrent = self._known(info_hash)
-        if wanted.length != torrent.wanted.length:
-            message = f"{wanted.length} wanted pieces are not of a torrent of {torrent.wanted.length}"
-            raise EngineError(message, cure="read the .torrent file again")
+        _require(wanted, count=torrent.wanted.length)
         if wanted == torrent.wanted:
             return
         await self._errands.finish(self._change(torrent, lambda: self._keeper.remap(torrent, wanted)))
@@ -256,13 +256,19 @@ class Engine:
         now = asyncio.get_running_loop().time()
         self._announcing.join(torrent, now, Turn.FRESH if self._book.running else Turn.START)
 
-    def _tell(self, failure: MirrorFailure) -> None:
-        if self.on_mirror_failed is not None:
-            self.on_mirror_failed(failure)
-
     def _known(self, info_hash: InfoHash) -> Torrent:
         torrent = self._torrents.get(info_hash)
         if torrent is None:
             message = f"the torrent {info_hash} is not held"
             raise EngineError(message, cure="the next cycle sees what is held")
         return torrent
+
+
+def _require(wanted: Bitfield, *, count: int) -> None:
+    if wanted.length != count:
+        message = f"{wanted.length} wanted pieces are not of a torrent of {count}"
+        raise EngineError(message, cure="read the .torrent file again")
+
+
+def _unheard(_: MirrorFailure) -> None:
+    """Stand in while nobody asks: the failure is in the log."""

@@ -15,6 +15,8 @@ from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.engine.events import Progress
 from smartnode.metainfo.read import Metainfo
 
+FORCE_EVERY_S, FORCE_EVERY_MAX_S = 60.0, 600.0
+
 
 class Told:
     """What one tracker was told of one torrent. *on*: libtorrent announces to it; *failed*: times in a row; times are
@@ -31,6 +33,18 @@ class Told:
         self.failed = 0
         self.asked_at: float | None = None
         self.forced_at: float | None = None
+
+    @property
+    def heard_at(self) -> float:
+        """When the tracker last heard of it; of one that was never announced, since when it should be."""
+        return self.since if self.ok_at is None else self.ok_at
+
+    @property
+    def rests_until(self) -> float:
+        """When it may be announced by us again, should libtorrent not do so by itself: ever later after failures."""
+        if not self.on or self.forced_at is None:
+            return 0.0
+        return self.forced_at + min(FORCE_EVERY_S * max(self.failed, 1), FORCE_EVERY_MAX_S)
 
 
 class Torrent:
