@@ -26,7 +26,7 @@ from smartnode.engine.book import Book, Errands, locked
 from smartnode.engine.keeping import Keeper
 from smartnode.engine.live import Live
 from smartnode.engine.lookups import Lookups
-from smartnode.engine.mirrors import Mirrors
+from smartnode.engine.mirrors import Mirrors, unheard
 from smartnode.engine.needs import Places, Puncher
 from smartnode.engine.pacing import Turn
 from smartnode.engine.peers import connected
@@ -35,7 +35,7 @@ from smartnode.engine.resume_store import ResumeStore
 from smartnode.engine.saving import save_all
 from smartnode.engine.settings import EngineSettings, carries_udp, limits
 from smartnode.engine.starting import new_torrent, start_all
-from smartnode.engine.torrents import Torrent
+from smartnode.engine.torrents import Torrent, require_fit
 from smartnode.errors import EngineError
 from smartnode.metainfo.read import Metainfo
 
@@ -83,7 +83,7 @@ class Engine:
             errands=self._errands,
         )
         self._beating: asyncio.Task[None] | None = None
-        self.on_mirror_failed: Callable[[MirrorFailure], None] = _unheard
+        self.on_mirror_failed: Callable[[MirrorFailure], None] = unheard
         """Told, on the loop, of every web seed that failed; it is used again once use_web_seeds names it again."""
 
     async def start(self) -> None:
@@ -155,7 +155,7 @@ class Engine:
 
         EngineError when *wanted* is not of this torrent, or libtorrent refuses it.
         """
-        _require(wanted, count=metainfo.layout.num_pieces)
+        require_fit(wanted, count=metainfo.layout.num_pieces)
         known = self._torrents.get(metainfo.info_hash)
         if known is not None:
             await self.remap(metainfo.info_hash, wanted)
@@ -183,7 +183,7 @@ class Engine:
     async def remap(self, info_hash: InfoHash, wanted: Bitfield) -> None:
         """Make *wanted* the target of a torrent that the engine already has; pieces held stay held."""
         torrent = self._known(info_hash)
-        _require(wanted, count=torrent.wanted.length)
+        require_fit(wanted, count=torrent.wanted.length)
         if wanted == torrent.wanted:
             return
         await self._errands.finish(self._change(torrent, lambda: self._keeper.remap(torrent, wanted)))
@@ -227,8 +227,8 @@ class Engine:
     async def introduce(self, info_hash: InfoHash, addresses: Iterable[Address]) -> None:
         """Tell a held torrent of peers that were seen elsewhere; an address that libtorrent refuses is left out."""
         torrent = self._torrents.get(info_hash)
-        for address in addresses:
-            if torrent is not None and torrent.handle is not None:
+        if torrent is not None and torrent.handle is not None:
+            for address in addresses:
                 with suppress(RuntimeError, ValueError):
                     torrent.handle.connect_peer((address.host, address.port))
 
@@ -262,13 +262,3 @@ class Engine:
             message = f"the torrent {info_hash} is not held"
             raise EngineError(message, cure="the next cycle sees what is held")
         return torrent
-
-
-def _require(wanted: Bitfield, *, count: int) -> None:
-    if wanted.length != count:
-        message = f"{wanted.length} wanted pieces are not of a torrent of {count}"
-        raise EngineError(message, cure="read the .torrent file again")
-
-
-def _unheard(_: MirrorFailure) -> None:
-    """Stand in while nobody asks: the failure is in the log."""

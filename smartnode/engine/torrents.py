@@ -13,6 +13,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.engine.events import Progress
+from smartnode.errors import EngineError
 from smartnode.metainfo.read import Metainfo
 
 FORCE_EVERY_S, FORCE_EVERY_MAX_S = 60.0, 600.0
@@ -130,3 +131,10 @@ class Torrent:
             downloaded=Bytes(self.downloaded),
             failure=self.failure,
         )
+
+
+def require_fit(wanted: Bitfield, *, count: int) -> None:
+    """EngineError unless *wanted* is of a torrent of *count* pieces."""
+    if wanted.length != count:
+        message = f"{wanted.length} wanted pieces are not of a torrent of {count}"
+        raise EngineError(message, cure="read the .torrent file again")
