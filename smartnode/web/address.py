@@ -14,6 +14,8 @@ import socket
 import unicodedata
 from urllib.parse import SplitResult, parse_qsl, quote, urlsplit, urlunsplit
 
+import httpx
+
 ADDRESS_MAX = 2048
 STORAGE_SCHEMES = frozenset({"s3", "gs", "az", "abfs", "abfss", "ftp", "ftps", "sftp", "ipfs", "ipns"})
 """Real places that a web seed cannot be: such an address is no mirror, and no fault either."""
@@ -161,10 +163,20 @@ def _ascii_host(parts: SplitResult) -> str:
     except UnicodeError as error:
         message = f"names no possible host: {shown(host)}"
         raise ValueError(message) from error
-    if not re.fullmatch(r"[0-9A-Za-z_.:-]+", plain):
+    if not re.fullmatch(r"[0-9A-Za-z_.:-]+", plain) or not _decodes(plain.lower()):
         message = f"names no possible host: {shown(host)}"
         raise ValueError(message)
     return plain.lower()
+
+
+def _decodes(host: str) -> bool:
+    """Whether the labels of *host* that claim to be IDNA are: httpx reads them, and raises past its own errors."""
+    if "xn--" not in host:
+        return True
+    try:
+        return bool(httpx.URL(scheme="http", host=host).host)
+    except (UnicodeError, httpx.InvalidURL):
+        return False
 
 
 def _may_be_public(host: str) -> bool:

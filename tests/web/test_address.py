@@ -207,3 +207,11 @@ def test_the_short_way_gives_the_long_way_answer(host: str, path: str, query: st
     text = f"https://{host}/{path}{query}"
     short, long = answer(text), answer(text + "#")
     assert short == long or (short is not None and short.rstrip("?") == long)
+
+
+def test_a_host_that_is_no_idna_is_refused() -> None:
+    """A label that claims to be encoded and is not would raise far away; a real one passes."""
+    for host in ("xn--", "xn--0.example"):
+        with pytest.raises(ValueError, match="no possible host"):
+            web_address(f"http://{host}/f", allow_private=True)
+    assert web_address("http://xn--bcher-kva.example/f", allow_private=False) == "http://xn--bcher-kva.example/f"

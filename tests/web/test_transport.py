@@ -125,3 +125,21 @@ async def test_names_go_to_the_proxy_as_they_are(stranger: Stranger, monkeypatch
             await http.get("https://only.the.proxy.knows/x")
     assert stranger.heard.startswith(b"CONNECT only.the.proxy.knows:443 HTTP/1.1")
     assert [host for host in asked if "knows" in str(host)] == []
+
+
+async def test_connections_leave_from_the_local_address() -> None:
+    """A node that is bound to one address asks from there."""
+    callers: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer.get_extra_info("peername")[0])
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, client(allow_private=True, way=Way(local_host="127.0.38.1")) as http:
+        assert (await http.get(f"http://127.0.0.1:{port}/")).status_code == 204
+    assert callers == ["127.0.38.1"]
