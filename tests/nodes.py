@@ -140,7 +140,10 @@ class RunningNode:
         refresh: str = "1 h",
         outgoing: str | None = None,
     ) -> None:
-        """Write the node's configuration; *network*: more lines of that section."""
+        """Write the node's configuration; *network*: more lines of that section. *outgoing*: None for the node's own
+        address, "" for none.
+        """
+        outgoing = self.host if outgoing is None else outgoing
         limits = f'[bandwidth]\ndownload = "{download}"' if download else ""
         (self.folder / "node.toml").write_text(
             f"""
@@ -157,7 +160,7 @@ keep_free = {keep_free}
 [network]
 id = "e2e"
 listen = {json.dumps(list(listen) or [f"{self.host}:0"])}
-outgoing = "{outgoing or self.host}"
+{f'outgoing = "{outgoing}"' if outgoing else ""}
 dht = {str(dht is not None).lower()}
 dht_bootstrap = {json.dumps(dht or ())}
 allow_private = true
@@ -196,7 +199,7 @@ pace = {pace}
         """The node in one object, None while it does not answer."""
         assert self.process.exit_code is None, self.process.log_tail()
         body = self.ask("/api/v1/status")
-        return body if body and body["listen_port"] else None
+        return body if body and (body["listen_port"] or body["proxy"]) else None
 
     def ask(self, path: str) -> Any:
         """The JSON at *path*, None while nothing answers."""

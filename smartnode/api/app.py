@@ -32,7 +32,8 @@ class Endpoints:
 
     async def healthz(self, _: Request) -> Response:
         """Return 200 while a listening port exists, else 503: a node that nobody can reach is not healthy."""
-        if self._board.status().listen_port == 0:
+        status = self._board.status()
+        if status.listen_port == 0 and status.proxy is None:
             return PlainTextResponse("not listening\n", status_code=503)
         return PlainTextResponse("ok\n")
 

@@ -58,6 +58,7 @@ def status_json(status: NodeStatus, now: datetime) -> Json:
         "network_id": status.network_id,
         "node_id": status.node_id.hex(),
         "listen_port": status.listen_port,
+        "proxy": status.proxy,
         "trackers": [tracker_json(t, now) for t in status.trackers],
         "mirrors": _mirror_counts(status),
     }

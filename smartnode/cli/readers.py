@@ -58,7 +58,8 @@ def show_status(config: Path | None, *, as_json: bool) -> None:
         f"catalogue: {catalogue['items']} items, {catalogue['with_torrent']} with a torrent,"
         f" {'verified' if catalogue['verified'] else 'not signed'}, taken {catalogue['age_s']} s ago"
     )
-    print_line(f"listens on port {status['listen_port']}, disk free {size_text(status['disk_free_bytes'])}")
+    way = f"behind {status['proxy']}" if status["proxy"] else f"listens on port {status['listen_port']}"
+    print_line(f"{way}, disk free {size_text(status['disk_free_bytes'])}")
     asleep = sum(1 for tracker in status["trackers"] if tracker["failures"])
     mirrors = ", ".join(f"{count} {state}" for state, count in status["mirrors"].items() if count) or "none looked at"
     print_line(f"trackers: {len(status['trackers'])}, {asleep} of them not answering; web seeds: {mirrors}")

@@ -157,6 +157,10 @@ class Network(_Section):
         if self.proxy is not None and (self.port_forwarding or self.lan_discovery):
             message = "a proxy hides this host, port_forwarding and lan_discovery would show it; set them to false"
             raise ValueError(message)
+        if self.proxy is not None and self.outgoing is not None:
+            # libtorrent does not bind its connections to a proxy, and drops those that are bound otherwise.
+            message = "behind a proxy the proxy alone is connected to; leave out outgoing, or proxy"
+            raise ValueError(message)
         return self
 
 

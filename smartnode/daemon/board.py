@@ -30,12 +30,13 @@ class DecisionSource(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who this node says it is."""
+    """Who this node says it is, and the proxy that it stands behind, without credentials."""
 
     version: str
     name: str
     network_id: str
     node_id: NodeId
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,7 @@ class NodeBoard:
             views=dict(seen.views),
             mirrors=dict(seen.mirrors),
             trackers=seen.trackers,
+            proxy=self._identity.proxy,
         )
 
 

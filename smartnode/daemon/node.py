@@ -118,8 +118,13 @@ class Node:
         self._cycle = Cycle(rooms, node_id=node_id, policy=policy_of(settings), probes=settings.cycle.probes)
         await self._cycle.start()
         self._watchman = Watchman(self._host_needs_disk)
+        proxy = settings.network.proxy
         identity = Identity(
-            version=__version__, name=settings.node.name, network_id=settings.network.id, node_id=node_id
+            version=__version__,
+            name=settings.node.name,
+            network_id=settings.network.id,
+            node_id=node_id,
+            proxy=None if proxy is None else str(proxy),
         )
         self._board = NodeBoard(identity, self._ledger, now=now)
         await self._publish()
@@ -177,6 +182,8 @@ class Node:
             except Exception:
                 self._failure = "cycle: an internal error, see the log; please report it"
                 log.exception("cycle.failed")
+            # What was started needs web seeds now, not in a while.
+            self._schedule.now("mirrors", self._mirror)
             await self._publish(walk=True)
 
     async def refresh(self) -> None:

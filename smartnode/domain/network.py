@@ -25,15 +25,18 @@ class Proxy:
     @property
     def url(self) -> str:
         """The address with its credentials, for a client library; never for a log."""
-        user = (
-            "" if self.username is None else f"{quote(self.username, safe='')}:{quote(self.password or '', safe='')}@"
-        )
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.kind.value}://{user}{host}:{self.port}"
+        if self.username is None:
+            return str(self)
+        user, password = (quote(text or "", safe="") for text in (self.username, self.password))
+        return f"{self.kind.value}://{user}:{password}@{self._place}"
 
     def __str__(self) -> str:
         """Kind, host and port, fit to be shown."""
-        return f"{self.kind.value}://{self.host}:{self.port}"
+        return f"{self.kind.value}://{self._place}"
+
+    @property
+    def _place(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

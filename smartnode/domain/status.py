@@ -50,7 +50,8 @@ class HeldItem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeStatus:
     """The whole node at *at*; *cycle* counts closed cycles since the start. *mirrors*: every web seed that was looked
-    at, by torrent; *trackers*: those that the node announces to or asks.
+    at, by torrent; *trackers*: those that the node announces to or asks. *proxy*: what all traffic goes through, its
+    credentials left out; behind one nothing listens and *listen_port* is 0.
     """
 
     at: datetime
@@ -70,3 +71,4 @@ class NodeStatus:
     views: dict[InfoHash, SwarmView]
     mirrors: dict[InfoHash, tuple[Mirror, ...]] = field(default_factory=dict)
     trackers: tuple[TrackerHealth, ...] = ()
+    proxy: str | None = None

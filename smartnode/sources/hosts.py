@@ -1,10 +1,12 @@
-"""No host is crowded: eight looks at once, two at one host and a second apart, none while it asked for peace.
+"""No host is crowded: eight looks at once, two at one host and a second apart, none while it asked for peace. Looks of
+torrents that are waited for begin a fifth of a second apart: their pieces are about to be asked there anyhow.
 
 Counted by the host and port that the catalogue names; where redirects lead is bounded by the looks as a whole. Looks
 that nobody waits for take at most half of the places.
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,13 +24,14 @@ class Budget:
 
     *idle_bytes*: of whole pieces of torrents that nobody waits for, per *idle_period*; one piece always fits.
     *urgent_mirrors*: of a torrent that is being fetched, as many live ones are looked for outside of that: libtorrent
-    uses three at once. *patience*: how long one call waits for looks that are under way.
+    uses three at once. *patience*: how long one call waits for looks that are under way, before it tells what is known.
     """
 
     at_once: int = 8
     idle_at_once: int = 4
     per_host: int = 2
     host_spacing: timedelta = timedelta(seconds=1)
+    urgent_spacing: timedelta = timedelta(seconds=0.2)
     host_pause: timedelta = timedelta(seconds=30)
     host_pause_max: timedelta = timedelta(hours=1)
     looks: int = 64
@@ -36,7 +39,7 @@ class Budget:
     idle_bytes: int = 64 << 20
     idle_period: timedelta = timedelta(minutes=15)
     urgent_mirrors: int = 3
-    patience: timedelta = timedelta(seconds=10)
+    patience: timedelta = timedelta(seconds=1)
 
 
 def host_of(url: str) -> str:
@@ -50,7 +53,7 @@ class _Door:
 
     places: asyncio.Semaphore
     inside: int = 0
-    next_at: float = 0.0
+    began_at: float = -math.inf
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -85,7 +88,7 @@ class Hosts:
         door.inside += 1
         try:
             async with door.places:
-                await self._spaced(door)
+                await self._spaced(door, self._budget.urgent_spacing if urgent else self._budget.host_spacing)
                 if urgent:
                     async with self._all:
                         yield
@@ -98,15 +101,16 @@ class Hosts:
     def _sweep(self) -> None:
         """Forget hosts that nobody waits for, once there are many."""
         if len(self._doors) > DOORS_MAX:
-            now = asyncio.get_running_loop().time()
-            self._doors = {h: door for h, door in self._doors.items() if door.inside or door.next_at > now}
+            recent = asyncio.get_running_loop().time() - self._budget.host_spacing.total_seconds()
+            self._doors = {h: door for h, door in self._doors.items() if door.inside or door.began_at > recent}
 
-    async def _spaced(self, door: _Door) -> None:
-        """Wait until a second after the look before this one began."""
+    @staticmethod
+    async def _spaced(door: _Door, spacing: timedelta) -> None:
+        """Wait until *spacing* after the look before this one began."""
         loop = asyncio.get_running_loop()
         async with door.turn:
-            await asyncio.sleep(max(0.0, door.next_at - loop.time()))
-            door.next_at = loop.time() + self._budget.host_spacing.total_seconds()
+            await asyncio.sleep(max(0.0, door.began_at + spacing.total_seconds() - loop.time()))
+            door.began_at = loop.time()
 
 
 class Purse:

@@ -20,7 +20,7 @@ from smartnode.swarm.way import open_way
 
 PROBE_DEADLINE_S = 5.0
 SETTLE_S = 1.0
-PEX_S = 2.5
+PEX_S = 1.5
 LEAVE_S = 0.2
 """So long before the deadline a look ends with what it has."""
 FRAMES_MAX = 20_000

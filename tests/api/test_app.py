@@ -86,10 +86,13 @@ async def test_decisions_are_bounded_and_filtered(client: httpx.AsyncClient, boa
 
 
 async def test_health_is_a_listening_port(client: httpx.AsyncClient, board: Any) -> None:
-    """A node that nobody can reach is not healthy."""
+    """A node that nobody can reach is not healthy; behind a proxy nothing listens, and that is as it should be."""
     assert (await client.get("/healthz")).status_code == 200
     board.now = dataclasses.replace(board.now, listen_port=0)
     assert (await client.get("/healthz")).status_code == 503
+    board.now = dataclasses.replace(board.now, proxy="socks5://127.0.0.1:1080")
+    assert (await client.get("/healthz")).status_code == 200
+    assert (await client.get("/api/v1/status")).json()["proxy"] == "socks5://127.0.0.1:1080"
 
 
 async def test_foreign_host_names_are_refused(client: httpx.AsyncClient) -> None:

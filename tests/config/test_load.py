@@ -31,7 +31,6 @@ id = "test-1"
 listen = ["127.0.0.1:0", "[::1]:6881"]
 outgoing = "127.0.0.1"
 announce_ip = "192.0.2.1"
-proxy = "socks5://me:p%40ss@127.0.0.9:1080"
 dht = false
 dht_bootstrap = ["127.0.0.1:1000"]
 allow_private = true
@@ -78,9 +77,6 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert (found.network.id, found.network.outgoing, found.network.dht) == ("test-1", "127.0.0.1", False)
     assert found.network.announce_ip == "192.0.2.1"
     assert (found.network.port_forwarding, found.network.lan_discovery) == (False, False)
-    assert str(found.network.proxy) == "socks5://127.0.0.9:1080"
-    assert found.network.proxy is not None
-    assert found.network.proxy.password == "p@ss"
     assert (found.network.dht_bootstrap, found.network.allow_private) == (("127.0.0.1:1000",), True)
     assert (found.api.host, found.api.port) == ("::1", 0)
     assert (found.cycle.interval, found.cycle.probes, found.cycle.pace) == (timedelta(minutes=5), 7, 0.25)
@@ -98,7 +94,7 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
     environment = {}
     for section, keys in said.model_dump(mode="json", by_alias=True).items():
         for key, value in keys.items():
-            if value is None or key == "proxy":
+            if value is None:
                 continue
             text = json.dumps(value) if isinstance(value, list) else str(value)
             environment[f"SMARTNODE_{section}__{key}".upper()] = text
@@ -107,16 +103,16 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
         "SMARTNODE_CYCLE__A_MAX": "1 h",
         "SMARTNODE_CYCLE__T_MEM": "48 h",
         "SMARTNODE_CYCLE__T_URG": "0.5 h",
-        "SMARTNODE_NETWORK__PROXY": "socks5://me:p%40ss@127.0.0.9:1080",
     }
     assert load(write(tmp_path, ""), environment) == said
 
 
 def test_a_proxy_never_shows_its_password(tmp_path: Path) -> None:
     """Neither the settings nor an error about the address show the password; only the library's url holds it."""
-    proxy = load(write(tmp_path, '[network]\nproxy = "socks5://me:hunter2@[::1]:1080"'), {}).network.proxy
+    proxy = load(write(tmp_path, '[network]\nproxy = "socks5://me:hunter%402@[::1]:1080"'), {}).network.proxy
     assert proxy is not None
-    assert proxy.url == "socks5://me:hunter2@[::1]:1080"
+    assert (str(proxy), proxy.password) == ("socks5://[::1]:1080", "hunter@2")
+    assert proxy.url == "socks5://me:hunter%402@[::1]:1080"
     assert "hunter2" not in f"{proxy} {proxy!r}"
     with pytest.raises(ConfigError) as refused:
         load(write(tmp_path, '[network]\nproxy = "ftp://me:hunter2@host:1080"'), {})
@@ -212,6 +208,7 @@ def test_where_the_default_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("[network]\nproxy = 'socks4://host:1'", "'network.proxy': is no proxy, use socks5://host:port"),
         ("[network]\nproxy = 'http://host:1/path'", "'network.proxy': is no proxy, use socks5://host:port"),
         ("[network]\nproxy = 'socks5://host:1'\nport_forwarding = true", "'network': a proxy hides this host"),
+        ("[network]\nproxy = 'http://host:1'\noutgoing = 'wg0'", "'network': behind a proxy the proxy alone is"),
         ("[network]\ndht_bootstrap = ['a:99999']", "'network.dht_bootstrap': 'a:99999' is not host:port"),
         ("[api]\nlisten = '0.0.0.0:80'", "'api.listen': '0.0.0.0:80' is not a loopback address"),
         ("[api]\nlisten = 'example.org:80'", "'api.listen': 'example.org' does not appear to be an IPv4"),

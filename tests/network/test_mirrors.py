@@ -37,7 +37,9 @@ SIZE = (COUNT - 1) * PIECE + 777
 PORT = 8080
 AGENT = "smartnode/test (d4c/1)"
 MANNERS = Manners(user_agent=AGENT, allow_private=True, deadline_s=2.0)
-HASTY = Budget(host_spacing=timedelta(), per_host=8, per_host_looks=64, patience=timedelta(seconds=30))
+HASTY = Budget(
+    host_spacing=timedelta(), urgent_spacing=timedelta(), per_host=8, per_host_looks=64, patience=timedelta(seconds=30)
+)
 START = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 # Behaviour: what a deep look finds, why, and the requests that it costs.

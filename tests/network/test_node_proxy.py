@@ -18,7 +18,9 @@ table ip watch {{
     chain out {{ type filter hook output priority filter;
         ip daddr {{ {WEB}, {TRACKER}, {PEER} }} ip saddr != {{ {PROXY}, {WEB}, {TRACKER}, {PEER} }} counter
     }}
-    chain beyond {{ type filter hook output priority filter; ip daddr != 127.0.0.0/8 counter }}
+    chain beyond {{ type filter hook output priority filter;
+        ip daddr != 127.0.0.0/8 counter
+    }}
 }}
 """
 
@@ -61,6 +63,7 @@ def test_nothing_goes_around_the_proxy(
         interval="5 s",
         refresh="5 s",
         pace=1.0,
+        outgoing="",
         network=f'proxy = "{kind}://{PROXY}:{PORT}"',
     )
     started(node)

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from smartnode.sources.hosts import DOORS_MAX, Budget, Hosts, Purse, host_of
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -10,7 +12,7 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 async def test_places_are_counted_in_all_at_a_host_and_for_looks_nobody_waits_for() -> None:
     """8 at once, 2 at one host; what nobody waits for takes 4; a host that is full holds up no other."""
-    hosts = Hosts(Budget(host_spacing=timedelta()))
+    hosts = Hosts(Budget(host_spacing=timedelta(), urgent_spacing=timedelta()))
     inside: list[str] = []
     gate = asyncio.Event()
 
@@ -32,20 +34,21 @@ async def test_places_are_counted_in_all_at_a_host_and_for_looks_nobody_waits_fo
     assert len(inside) == 30
 
 
-async def test_looks_at_one_host_begin_apart() -> None:
+@pytest.mark.parametrize(("urgent", "pause_s"), [(True, 0.05), (False, 0.1)])
+async def test_looks_at_one_host_begin_apart(*, urgent: bool, pause_s: float) -> None:
     """The next one begins no sooner than the pause after the last one's beginning: four take three pauses."""
     loop = asyncio.get_running_loop()
-    hosts = Hosts(Budget(host_spacing=timedelta(seconds=0.05)))
+    hosts = Hosts(Budget(host_spacing=timedelta(seconds=0.1), urgent_spacing=timedelta(seconds=0.05)))
     began = loop.time()
     for _ in range(4):
-        async with hosts.visit("h", urgent=True):
+        async with hosts.visit("h", urgent=urgent):
             pass
-    assert loop.time() - began >= 3 * 0.049
+    assert loop.time() - began >= 3 * (pause_s - 0.001)
 
 
 async def test_hosts_are_forgotten() -> None:
     """A million hosts of a hostile catalogue leave nothing behind."""
-    hosts = Hosts(Budget(host_spacing=timedelta()))
+    hosts = Hosts(Budget(host_spacing=timedelta(), urgent_spacing=timedelta()))
     for number in range(DOORS_MAX + 50):
         async with hosts.visit(str(number), urgent=True):
             pass

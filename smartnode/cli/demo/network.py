@@ -151,7 +151,7 @@ def settings_of(seat: Seat, folder: Path, *, catalogue_url: str, bootstrap: str)
             "allow_private": True,
         },
         "api": {"listen": f"{seat.host}:{seat.api_port}"},
-        "cycle": {"interval": "2 s", "pace": 0.25},
+        "cycle": {"interval": "2 s", "pace": 0.2},
     }
 
 
