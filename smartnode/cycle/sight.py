@@ -14,15 +14,15 @@ from smartnode.cycle.needs import EngineRoom, LedgerRoom, Look, SourcesRoom, Swa
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Layout
-from smartnode.domain.swarm import Address, SwarmView, Witness
+from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.domain.tracker import Scrape
 from smartnode.errors import LedgerError
 
 DIALLING = timedelta(minutes=1)
 """How long an address that the engine was told of is left to the engine."""
 
-SMARTNODES = 20
-"""Smartnodes of one torrent that the engine is told of only so that both see each other."""
+PEERS = 20
+"""Peers of one whole holding that the engine is told of at once: smartnodes to be seen by, leechers to be served."""
 
 CONNECTIONS = 200
 """Half of what the engine allows: beyond it nobody is dialled only to be seen."""
@@ -92,8 +92,8 @@ class Sight:
         return []
 
     async def introduce(self, hashes: Iterable[InfoHash], now: datetime) -> None:
-        """Tell the engine of the holders of held torrents that answered just now: whom it may ask for what is missing,
-        and other smartnodes, so that those behind NAT are seen by the connections that they open.
+        """Tell the engine of the peers of held torrents that answered just now: whom it may ask for what is missing,
+        who lacks what is held, and other smartnodes, so that those behind NAT are seen by what they open.
         """
         held = self._engine.holdings()
         room = CONNECTIONS - sum(holding.peers for holding in held.values())
@@ -103,7 +103,7 @@ class Sight:
                 continue
             answered = [h for h in view.holders if h.last_contact == now and h.witness is Witness.WIRE_PROBE]
             if not holding.missing.count():
-                answered = [h for h in answered if h.smartnode][: max(0, min(room, SMARTNODES))]
+                answered = [h for h in answered if h.smartnode or _wants(h)][: max(0, min(room, PEERS))]
             room -= len(answered)
             addresses = [h.address for h in answered]
             await self._engine.introduce(info_hash, addresses)
@@ -138,3 +138,8 @@ class Sight:
                 return None
             view = SwarmView(info_hash=info_hash, looked_at=None, witness=None)
         return replace(view, scrape=scrape, mirrors=mirrors)
+
+
+def _wants(holder: Holder) -> bool:
+    """Say whether a foreign peer still misses pieces and wants them."""
+    return not holder.upload_only and holder.pieces.count() < holder.pieces.length

@@ -81,7 +81,7 @@ async def test_many_torrents_started_at_once_are_all_announced_and_never_in_a_bu
 @pytest.mark.parametrize(
     ("told", "share"),
     [
-        (True, 0.3),
+        pytest.param(True, 0.3, marks=pytest.mark.soak),
         pytest.param(True, 1.0, marks=[pytest.mark.soak, pytest.mark.timeout(400)]),
         pytest.param(False, 1.0, marks=[pytest.mark.soak, pytest.mark.timeout(400)]),
     ],

@@ -85,7 +85,7 @@ def node_at(folder: Path, number: int, site: Site, *, quota: int, **more: Any) -
     node = RunningNode(
         folder / f"node{number}", host=f"10.99.0.{number}", api_port=18_700, api_host=f"127.0.0.{number}"
     )
-    node.configure(catalogue=site.catalogue, quota=quota, pace=1.0, **more)
+    node.configure(catalogue=site.catalogue, quota=quota, pace=1.0, interval="5 s", **more)
     return node
 
 
@@ -100,12 +100,13 @@ def test_a_node_takes_from_all_sources_at_once_and_then_replaces_them(
     """Two web seeds and a peer, each limited to 20 MB/s, all give a good part; when all three are gone, transmission
     and qBittorrent fetch everything from the node, and no hash fails. Benchmarks measure the speed.
     """
-    world(96 * MIB, mirrors=["http://127.0.101.1:8080", "http://127.0.102.1:8080"])
+    world(256 * MIB, mirrors=["http://127.0.101.1:8080", "http://127.0.102.1:8080"])
     servers = [nginx(site.folder, host=f"127.0.10{n}.1", rate=RATE) for n in (1, 2)]
     seeder = Seeder(site, "f.bin", host="10.99.0.2", rate=RATE)
-    node = started(node_at(tmp_path, 3, site, quota=256 * MIB))
-    wait_for("the whole item", lambda: len(node.held("f.bin")) == 96, deadline_s=60)
+    node = started(node_at(tmp_path, 3, site, quota=512 * MIB))
+    wait_for("the whole item", lambda: len(node.held("f.bin")) == 256, deadline_s=60)
     given = [*(sent_by(server) for server in servers), seeder.uploaded()]
+    print(f"bytes from web seed, web seed, peer: {given}")  # noqa: T201 -- kept in the report
     assert min(given) >= 12 * MIB, given
     seeder.stop()
     for server in servers:
@@ -131,7 +132,7 @@ def without_web_seeds(raw: bytes) -> bytes:
     return bytes(lt.bencode(entry))
 
 
-@pytest.mark.parametrize("name", ["transmission", "qbittorrent", "aria2"])
+@pytest.mark.parametrize("name", [pytest.param("transmission", marks=pytest.mark.soak), "qbittorrent", "aria2"])
 def test_partial_holdings_help_and_never_disturb(
     site: Site, world: Any, processes: Any, tmp_path: Path, started: Any, name: str
 ) -> None:

@@ -32,6 +32,7 @@ class Target:
     connected: tuple[Holder, ...] = ()
     size: Bytes = Bytes(PIECE * COUNT)
     private: bool = True
+    busy: frozenset[Address] = frozenset()
 
 
 class NoDht:
