@@ -51,6 +51,7 @@ class Site:
     origin: Origin
     files: dict[str, Path] = field(default_factory=dict)
     torrents: dict[str, Metainfo] = field(default_factory=dict)
+    items: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def catalogue(self) -> str:
@@ -68,10 +69,10 @@ class Site:
         trackers: Sequence[str] = (),
     ) -> None:
         """Write the files, their torrents and the catalogue; *hrefs*: other addresses of some .torrent files;
-        *mirrors*: other web seeds than the origin for some items.
+        *mirrors*: other web seeds than the origin for some items; *trackers*: what .torrent files and catalogue name.
         """
         generator = np.random.default_rng(seed)
-        items = []
+        self.items.clear()
         for name, size in sizes.items():
             path = self.folder / name
             with path.open("wb") as out:
@@ -81,10 +82,16 @@ class Site:
             raw = make_torrent(path, piece_length=piece_length, web_seeds=seeds, trackers=trackers, created_at=AT)
             (self.folder / f"{name}.torrent").write_bytes(raw)
             self.files[name], self.torrents[name] = path, read_metainfo(raw)
-            items.append(self._item(name, path, (hrefs or {}).get(name), href=seeds[0] if seeds else None))
-        write_catalogue(items, self.folder / "catalogue.parquet")
+            self.items.append(self._item(name, path, (hrefs or {}).get(name), href=seeds[0] if seeds else None))
+        write_catalogue(self.items, self.folder / "catalogue.parquet")
 
-    def _item(self, name: str, path: Path, metainfo_href: str | None, *, href: str | None) -> dict[str, object]:
+    def name_trackers(self, trackers: Sequence[str]) -> None:
+        """Write the catalogue again with *trackers* for every item; the .torrent files stay as they are."""
+        for item in self.items:
+            item["assets"]["torrent"]["torrent:trackers"] = list(trackers)
+        write_catalogue(self.items, self.folder / "catalogue.parquet")
+
+    def _item(self, name: str, path: Path, metainfo_href: str | None, *, href: str | None) -> dict[str, Any]:
         with path.open("rb") as opened:
             digest = hashlib.file_digest(opened, "sha256").hexdigest()
         return stac_item(

@@ -5,7 +5,7 @@ answers is told to the engine, which has torrents waiting for it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -31,6 +31,7 @@ class Counting:
         self._trackers = trackers
         self._engine = engine
         self._ledger = ledger
+        self._named: dict[InfoHash, tuple[str, ...]] = {}
         self.scrapes: dict[InfoHash, Scrape] = {}
         """What was counted last of each swarm; read by others, changed here only."""
 
@@ -38,9 +39,18 @@ class Counting:
         """Take up what the ledger kept."""
         self.scrapes.update(await self._ledger.scrapes())
 
-    async def run(self, items: Iterable[Item], now: datetime) -> None:
+    def name(self, items: Mapping[InfoHash, Item]) -> None:
+        """Tell the engine where the catalogue announces what is held: it may name other trackers than it did."""
+        held = {h: items[h] for h in self._engine.holdings() if h in items}
+        for info_hash, item in held.items():
+            if item.torrent is not None and self._named.get(info_hash) != item.torrent.trackers:
+                self._engine.use_trackers(item)
+        self._named = {h: item.torrent.trackers for h, item in held.items() if item.torrent is not None}
+
+    async def run(self, items: Mapping[InfoHash, Item], now: datetime) -> None:
         """Ask once about the torrents of *items*, within the trackers' budgets."""
-        torrents = {item.torrent.info_hash: item.torrent for item in items if item.torrent is not None}
+        torrents = {item.torrent.info_hash: item.torrent for item in items.values() if item.torrent is not None}
+        self.name(items)
         for gone in self.scrapes.keys() - torrents.keys():
             del self.scrapes[gone]
         named = Counter(url for torrent in torrents.values() for url in torrent.trackers[:TRACKERS_PER_TORRENT])

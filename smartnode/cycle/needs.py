@@ -86,6 +86,10 @@ class EngineRoom(Protocol):
         """
         ...
 
+    def use_trackers(self, item: Item) -> None:
+        """Announce a held torrent to its own trackers and to those that the catalogue names now."""
+        ...
+
     def tracker_answers(self, url: str) -> None:
         """Take note that a tracker answers: what waits for it announces again, paced."""
         ...

@@ -218,16 +218,19 @@ class Node:
 
     async def _count(self) -> None:
         """Ask the trackers for their counts of the catalogue's swarms."""
-        snapshot = self._catalogue.current()
-        if snapshot is not None:
-            await self._cycle.counting.run(snapshot.items, datetime.now(UTC))
+        if self._catalogue.current() is not None:
+            await self._cycle.counting.run(self._by_info_hash(), datetime.now(UTC))
 
     async def _mirror(self) -> None:
         """Look at the web seeds that are due, and tell the engine what it may use."""
+        await self._cycle.mirroring.run(self._by_info_hash(), datetime.now(UTC))
+
+    def _by_info_hash(self) -> dict[InfoHash, Item]:
+        """Return the items of the catalogue in use; none before the first was accepted."""
         snapshot = self._catalogue.current()
         if snapshot is not None and snapshot is not self._items_of:
             self._items_of, self._items = snapshot, by_info_hash(snapshot.items)
-        await self._cycle.mirroring.run(self._items, datetime.now(UTC))
+        return self._items
 
     def _mirror_failed(self, failure: MirrorFailure) -> None:
         """The engine gave a web seed up: it is looked at soon."""

@@ -68,6 +68,16 @@ class Announcing:
         if not torrent.metainfo.private:
             self._line.join((torrent.info_hash, DHT), turn)
 
+    def rename(self, torrent: Torrent, trackers: tuple[str, ...], now: float) -> None:
+        """Announce *torrent* to exactly *trackers*, in this order, from now on; those that it leaves hear nothing."""
+        if trackers == torrent.trackers:
+            return
+        with suppress(RuntimeError):  # it is on its way out of the session
+            switch_off(torrent)
+        torrent.trackers = trackers
+        if torrent.handle is not None and not self._still:
+            self.join(torrent, now, Turn.AGAIN)
+
     def tell_dht(self, torrent: Torrent) -> None:
         """Tell the DHT again; private torrents (BEP 27) are never told."""
         if not torrent.metainfo.private:

@@ -37,6 +37,7 @@ from smartnode.engine.settings import EngineSettings, carries_udp, limits
 from smartnode.engine.starting import new_torrent, start_all
 from smartnode.engine.torrents import Torrent, require_fit
 from smartnode.errors import EngineError
+from smartnode.metainfo.addresses import trackers_for
 from smartnode.metainfo.read import Metainfo
 
 STOP_WITHIN_S = 6.0  # for saving; the session's own end takes a second or two more
@@ -210,6 +211,15 @@ class Engine:
         torrent = self._torrents.get(info_hash)
         if torrent is not None:
             self._mirrors.use(torrent, urls)
+
+    def use_trackers(self, item: Item) -> None:
+        """Announce a held torrent to its own trackers and to those that *item* names now; nothing happens when these
+        are the ones that it has, or when it is not held.
+        """
+        torrent = None if item.torrent is None else self._torrents.get(item.torrent.info_hash)
+        if torrent is not None:
+            named = trackers_for(item, torrent.metainfo, allow_private=self._settings.allow_private)
+            self._announcing.rename(torrent, tuple(named), asyncio.get_running_loop().time())
 
     def trackers(self) -> tuple[TrackerHealth, ...]:
         """Return how each tracker listens, at most a few seconds old."""

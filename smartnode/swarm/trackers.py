@@ -6,8 +6,9 @@ that back at once; behind a proxy no UDP tracker is asked, since nothing may go 
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from itertools import zip_longest
@@ -33,7 +34,6 @@ TRACKERS_PER_LOOKUP = 3
 TRACKERS_MAX = 1000
 LOOKUP_DATAGRAMS, LOOKUP_REQUESTS = 16, 12
 TOKEN_WAIT_MAX_S = 5.0
-FORGOTTEN_AFTER_S = 86_400.0
 
 log = structlog.get_logger(__name__)
 
@@ -46,14 +46,17 @@ class Trackers:
         self._manners = manners
         self._clock = clock
         self._standings: dict[str, Standing] = {}
+        self._scraped_at = -math.inf
         self._gate = asyncio.Semaphore(manners.at_once)
 
     async def scrape(self, wanted: Mapping[str, Sequence[InfoHash]], now: datetime) -> dict[InfoHash, Scrape]:
         """Ask each announce URL of *wanted* for the counts of its torrents, all within one deadline.
 
         A torrent that no tracker listed is absent. What the allowance of a tracker did not reach is asked first in the
-        next call. Raises nothing: what failed is in ``health`` and ``degraded``.
+        next call. Raises nothing: what failed is in ``health`` and ``degraded``. A tracker that is not named here and
+        was not asked since the last call is forgotten.
         """
+        self._forget(wanted)
         said: list[dict[InfoHash, Counts]] = []
         try:
             async with asyncio.timeout(self._manners.deadline_s), asyncio.TaskGroup() as group:
@@ -90,13 +93,13 @@ class Trackers:
         return tuple(dict.fromkeys(a for a in in_turn if a.port >= UNPRIVILEGED_PORT))
 
     def health(self) -> tuple[TrackerHealth, ...]:
-        """Return how each tracker that was in use within a day answers, without what could be a passkey."""
-        return tuple(standing.health() for standing in self._in_use())
+        """Return how each tracker answers that is in use, without what could be a passkey."""
+        return tuple(standing.health() for standing in self._standings.values())
 
     def degraded(self, now: datetime) -> tuple[str, ...]:
         """Return one line for each tracker that does not answer, and one when a proxy keeps UDP trackers out."""
-        lines = [line for s in self._in_use() if (line := s.complaint(now)) is not None]
-        if self._manners.proxy is not None and any(s.udp for s in self._in_use()):
+        lines = [line for s in self._standings.values() if (line := s.complaint(now)) is not None]
+        if self._manners.proxy is not None and any(s.udp for s in self._standings.values()):
             lines.append(
                 "swarm: UDP trackers are not asked, since nothing may go around the proxy; "
                 "HTTP trackers and known peers still serve"
@@ -180,9 +183,9 @@ class Trackers:
             )
         return self._standings[url]
 
-    def _in_use(self) -> list[Standing]:
-        at = self._clock()
-        return [s for s in self._standings.values() if at - s.used_at <= FORGOTTEN_AFTER_S]
+    def _forget(self, wanted: Collection[str]) -> None:
+        stays = {u: s for u, s in self._standings.items() if u in wanted or s.used_at >= self._scraped_at}
+        self._standings, self._scraped_at = stays, self._clock()
 
 
 def _judge(standing: Standing, ticket: int, scraping: Scraping, now: datetime) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smartnode.engine.mirrors import CUTS_AT_MOST
 from tests.network.conftest import need, run
 from tests.nodes import COLLECTION, MIB, RunningNode, Site, wait_for
 
@@ -167,4 +168,4 @@ def test_who_behaves_only_while_looked_at_is_found_out(site: Site, run_node: Any
     assert {b: wrong for b in LATE if (wrong := wrong_bytes(node, site, b))} == {}
     cycles = node.status()["cycle"]
     for b in LATE:
-        assert asked[b] <= 8 * (cycles + 4), (b, asked[b], cycles)
+        assert asked[b] <= max(8 * (cycles + 4), CUTS_AT_MOST + 8), (b, asked[b], cycles)

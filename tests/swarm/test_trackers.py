@@ -199,13 +199,20 @@ async def test_health_hides_passkeys_and_counts_torrents(hostile: Any) -> None:
 
 
 async def test_a_catalogue_of_trackers_does_not_fill_the_memory() -> None:
-    """The longest unused standing makes room, and what nobody named for a day is not complained of."""
+    """The longest unused standing makes room, and what nobody names any more is forgotten with the next round."""
     clock = Clock()
     asker = Trackers(TrackerManners(allow_private=True, waits_s=()), clock=clock)
     for number in range(TRACKERS_MAX + 5):
         clock.at += 1
         await asker.peers(HASH, [f"udp://127.0.0.1:{2000 + number}/announce"], size=SIZE, now=NOW)
     assert len(asker.health()) == TRACKERS_MAX
-    clock.at += 90_000
+    clock.at += 1
+    await asker.scrape({}, NOW)
+    clock.at += 1
+    await asker.peers(HASH, ["udp://127.0.0.1:2000/announce"], size=SIZE, now=NOW)
+    await asker.scrape({}, NOW)
+    assert [each.url for each in asker.health()] == ["udp://127.0.0.1:2000/announce"]
+    clock.at += 1
+    await asker.scrape({}, NOW)
     assert asker.health() == ()
     assert asker.degraded(NOW) == ()

@@ -1,0 +1,52 @@
+"""Trackers come and go in the catalogue while a node holds what they track."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from smartnode.metainfo import bencode
+from tests.nodes import MIB, RunningNode, Site, wait_for
+
+FIRST, SECOND = "127.0.100.1", "127.0.100.2"
+
+
+def test_a_tracker_that_the_catalogue_names_later_hears_of_what_is_held(
+    tmp_path: Path, nginx: Callable[..., Any], tracker: Callable[..., Any], started: Callable[..., RunningNode]
+) -> None:
+    """The .torrent names no tracker, the catalogue one, later another instead: that one then lists the node as a seed,
+    and nothing is announced to the first any more.
+    """
+    folder = tmp_path / "www"
+    folder.mkdir()
+    site = Site(folder=folder, origin=nginx(folder))
+    site.publish({"a.bin": 2 * MIB}, piece_length=MIB)
+    hashes = [metainfo.info_hash for metainfo in site.torrents.values()]
+    first, second = tracker(hashes, host=FIRST), tracker(hashes, host=SECOND)
+    site.name_trackers([first.udp])
+    node = RunningNode(tmp_path / "node", host="127.0.38.1", api_port=18_738)
+    node.configure(catalogue=site.catalogue, quota=16 * MIB, interval="3 s", refresh="3 s", pace=1.0)
+    started(node)
+    wait_for("the item", lambda: len(node.held("a.bin")) == 2)
+    wait_for("the first tracker", lambda: announced(node) == {first.udp}, deadline_s=30)
+
+    site.name_trackers([second.udp])
+    wait_for("the second tracker", lambda: announced(node) == {second.udp}, deadline_s=30)
+    wait_for("the second tracker to count a seed", lambda: seeds(second, hashes[0]) == 1, deadline_s=30)
+    assert len(node.held("a.bin")) == 2
+
+
+def announced(node: RunningNode) -> set[str]:
+    """Trackers that answered and are told of torrents."""
+    status = node.status()
+    return {t["url"] for t in status["trackers"] if t["age_s"] is not None and t["torrents"]} if status else set()
+
+
+def seeds(tracker: Any, info_hash: str) -> int:
+    """Seeds that the tracker counts."""
+    where = tracker.http.replace("announce", "scrape")
+    raw = httpx.get(f"{where}?info_hash={quote(bytes.fromhex(info_hash))}", trust_env=False).content
+    counted = bencode.decode(raw)[b"files"].get(bytes.fromhex(info_hash), {})
+    return int(counted.get(b"complete", 0))
