@@ -210,6 +210,7 @@ async def test_a_catalogue_of_trackers_does_not_fill_the_memory() -> None:
     await asker.scrape({}, NOW)
     clock.at += 1
     await asker.peers(HASH, ["udp://127.0.0.1:2000/announce"], size=SIZE, now=NOW)
+    clock.at += 1
     await asker.scrape({}, NOW)
     assert [each.url for each in asker.health()] == ["udp://127.0.0.1:2000/announce"]
     clock.at += 1
