@@ -25,6 +25,7 @@ from smartnode.metainfo.make import make_torrent
 from smartnode.metainfo.read import Metainfo, read_metainfo
 from smartnode.publish.catalogue_file import write_catalogue
 from smartnode.publish.item import Dataset, Payload, stac_item
+from tests.plain import plain_session
 
 MIB = 1 << 20
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -255,19 +256,10 @@ def fetch_from(
     peer: tuple[str, int], metainfo: Metainfo, wanted: set[int], *, folder: Path, deadline_s: float = 60
 ) -> Fetched:
     """Fetch *wanted* from one peer with a plain libtorrent session, and count what was wrong."""
-    session = lt.session(
-        {
-            "listen_interfaces": "127.0.250.1:0",
-            "outgoing_interfaces": "127.0.250.1",
-            "enable_dht": False,
-            "enable_lsd": False,
-            "enable_upnp": False,
-            "enable_natpmp": False,
-            "enable_outgoing_utp": False,  # TCP: over loopback uTP is an order of magnitude slower
-            "dht_bootstrap_nodes": "",
-            "webtorrent_stun_server": "",
-            "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
-        }
+    session = plain_session(
+        "127.0.250.1",
+        enable_outgoing_utp=False,  # TCP: over loopback uTP is an order of magnitude slower
+        alert_mask=lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
     )
     params = lt.load_torrent_buffer(metainfo.raw)
     params.save_path = str(folder)

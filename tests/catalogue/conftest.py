@@ -179,3 +179,15 @@ def flat(item: dict[str, Any]) -> dict[str, Any]:
     """Return a STAC item as STAC GeoParquet lays it out: properties at the top."""
     names = ("id", "collection", "bbox", "assets")
     return {**item["properties"], **{name: item[name] for name in names if name in item}}
+
+
+@pytest.fixture
+def real(data: Path) -> bytes:
+    """One real catalogue file."""
+    return (data / "catalogue-rustac.parquet").read_bytes()
+
+
+@pytest.fixture
+def other(data: Path) -> bytes:
+    """Another file of the same catalogue."""
+    return (data / "catalogue-stac-geoparquet.parquet").read_bytes()

@@ -46,18 +46,6 @@ def everything(tmp_path: Path) -> set[Path]:
     return set(tmp_path.rglob("*"))
 
 
-@pytest.fixture
-def real(data: Path) -> bytes:
-    """One real catalogue file."""
-    return (data / "catalogue-rustac.parquet").read_bytes()
-
-
-@pytest.fixture
-def other(data: Path) -> bytes:
-    """Another file of the same catalogue."""
-    return (data / "catalogue-stac-geoparquet.parquet").read_bytes()
-
-
 async def test_unsigned_needs_a_word(tmp_path: Path, data: Path, now: datetime) -> None:
     """Without allow_unsigned nothing is used, stored or not, and the error names the key; exit 3."""
     path = str(data / "catalogue-rustac.parquet")

@@ -35,18 +35,6 @@ def children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-@pytest.fixture
-def real(data: Path) -> bytes:
-    """One real catalogue file."""
-    return (data / "catalogue-rustac.parquet").read_bytes()
-
-
-@pytest.fixture
-def other(data: Path) -> bytes:
-    """Another file of the same catalogue."""
-    return (data / "catalogue-stac-geoparquet.parquet").read_bytes()
-
-
 @pytest.mark.parametrize(("etag", "modified"), [('"one"', None), ('W/"one"', TIME), (None, TIME), ("naked", None)])
 async def test_an_unchanged_poll_is_one_request_and_no_reading(
     tmp_path: Path, library: Any, real: bytes, now: datetime, etag: str | None, modified: str | None

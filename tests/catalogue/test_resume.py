@@ -41,18 +41,6 @@ def of_download(tmp_path: Path) -> set[str]:
     return {f.name for f in (tmp_path / "state/catalogue").iterdir()} - {"lock", "current.json", "polls.json"}
 
 
-@pytest.fixture
-def real(data: Path) -> bytes:
-    """One real catalogue file."""
-    return (data / "catalogue-rustac.parquet").read_bytes()
-
-
-@pytest.fixture
-def other(data: Path) -> bytes:
-    """Another file of the same catalogue."""
-    return (data / "catalogue-stac-geoparquet.parquet").read_bytes()
-
-
 async def cut(catalogue: Catalogue, library: Any, now: datetime, *, after: int = HALF) -> None:
     """Let the server die after so many bytes of the file."""
     library.dies_after = after

@@ -23,15 +23,10 @@ from smartnode.domain.pieces import Bitfield
 from smartnode.engine.session import Engine
 from smartnode.metainfo.make import make_torrent
 from smartnode.metainfo.read import Metainfo, read_metainfo
+from tests.plain import SILENT
 
 PIECE = 1 << 18
-QUIET = {
-    "enable_dht": False,
-    "enable_lsd": False,
-    "enable_upnp": False,
-    "enable_natpmp": False,
-    "dht_bootstrap_nodes": "",
-    "webtorrent_stun_server": "",
+QUIET = SILENT | {
     "close_redundant_connections": False,
     "allow_multiple_connections_per_ip": True,
     "ssrf_mitigation": False,

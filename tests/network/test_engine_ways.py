@@ -22,6 +22,7 @@ from tests.engine.mirror import Mirror
 from tests.engine.node import engine_at
 from tests.network.conftest import need, run
 from tests.network.engine_lab import Relay
+from tests.plain import plain_session
 
 PROXY, BEYOND = "127.0.90.1", "127.0.90.2"
 PEER, WEB, TRACKER = "127.0.61.1", "127.0.64.1", "127.0.103.1"
@@ -86,19 +87,7 @@ class Swarm:
             created.add_tracker(url, tier)
         self.metainfo: Metainfo = read_metainfo(lt.bencode(created.generate()))
         self.mirror = Mirror(folder / "x.bin", WEB)
-        self.session = lt.session(
-            {
-                "listen_interfaces": f"{PEER}:0",
-                "outgoing_interfaces": PEER,
-                "enable_dht": False,
-                "enable_lsd": False,
-                "enable_upnp": False,
-                "enable_natpmp": False,
-                "dht_bootstrap_nodes": "",
-                "webtorrent_stun_server": "",
-                "alert_mask": 0,
-            }
-        )
+        self.session = plain_session(PEER, alert_mask=0)
         params = lt.load_torrent_buffer(self.metainfo.raw)
         params.save_path, params.trackers = str(folder), []
         params.flags = (params.flags & ~int(lt.torrent_flags.paused | lt.torrent_flags.auto_managed)) | int(

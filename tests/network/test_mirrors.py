@@ -28,6 +28,7 @@ from smartnode.sources.hosts import Budget
 from smartnode.sources.mirrors import Mirrors
 from smartnode.sources.probe import Manners, Outcome, probe
 from smartnode.sources.samples import proof_of
+from tests.plain import plain_session
 
 LIVE, WAITING, GONE = MirrorState.LIVE, MirrorState.WAITING, MirrorState.GONE
 REFUSED, BANNED = MirrorState.REFUSED, MirrorState.BANNED
@@ -449,18 +450,11 @@ async def test_looks_go_through_the_proxy_or_nowhere(behaving: Any, processes: A
 @pytest.fixture
 def session() -> Iterator[lt.session]:
     """A plain libtorrent session that speaks to web seeds only."""
-    made = lt.session(
-        {
-            "listen_interfaces": "127.0.103.1:0",
-            "enable_dht": False,
-            "enable_lsd": False,
-            "enable_upnp": False,
-            "enable_natpmp": False,
-            "dht_bootstrap_nodes": "",
-            "webtorrent_stun_server": "",
-            "ssrf_mitigation": False,
-            "alert_mask": int(lt.alert_category.error | lt.alert_category.status | lt.alert_category.peer),
-        }
+    made = plain_session(
+        "127.0.103.1",
+        outgoing_interfaces="",
+        ssrf_mitigation=False,
+        alert_mask=int(lt.alert_category.error | lt.alert_category.status | lt.alert_category.peer),
     )
     yield made
     made.pause()

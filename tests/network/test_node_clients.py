@@ -12,6 +12,7 @@ import pytest
 from tests.network.conftest import need, run
 from tests.network.foreign import Aria2, QBittorrent, Transmission
 from tests.nodes import MIB, RunningNode, Site, wait_for
+from tests.plain import plain_session
 
 RATE = 20 * MIB
 PROGRAMS = {"transmission": "transmission-daemon", "qbittorrent": "qbittorrent-nox", "aria2": "aria2c"}
@@ -29,20 +30,7 @@ class Seeder:
 
     def __init__(self, site: Site, name: str, *, host: str, rate: int = 0) -> None:
         """Seed item *name* of *site* at *host*, at most *rate* bytes a second."""
-        self._session = lt.session(
-            {
-                "listen_interfaces": f"{host}:6881",
-                "outgoing_interfaces": host,
-                "enable_dht": False,
-                "enable_lsd": False,
-                "enable_upnp": False,
-                "enable_natpmp": False,
-                "dht_bootstrap_nodes": "",
-                "webtorrent_stun_server": "",
-                "ssrf_mitigation": False,
-                "upload_rate_limit": rate,
-            }
-        )
+        self._session = plain_session(host, port=6881, ssrf_mitigation=False, upload_rate_limit=rate)
         everyone = lt.ip_filter()
         everyone.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
         self._session.set_peer_class_filter(everyone)
@@ -206,22 +194,15 @@ class Plain:
     def __init__(self, site: Site, name: str, folder: Path, *, way: str) -> None:
         """Fetch item *name* by *way*: tcp4, tcp6 or utp."""
         host = "[::1]" if way == "tcp6" else "10.99.0.6"
-        self._session = lt.session(
-            {
-                "listen_interfaces": f"{host}:6890",
-                "outgoing_interfaces": "" if way == "tcp6" else host,
-                "enable_dht": False,
-                "enable_lsd": False,
-                "enable_upnp": False,
-                "enable_natpmp": False,
-                "dht_bootstrap_nodes": "",
-                "webtorrent_stun_server": "",
-                "enable_outgoing_tcp": way != "utp",
-                "enable_incoming_tcp": way != "utp",
-                "enable_outgoing_utp": way == "utp",
-                "enable_incoming_utp": way == "utp",
-                "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
-            }
+        self._session = plain_session(
+            host,
+            port=6890,
+            outgoing_interfaces="" if way == "tcp6" else host,
+            enable_outgoing_tcp=way != "utp",
+            enable_incoming_tcp=way != "utp",
+            enable_outgoing_utp=way == "utp",
+            enable_incoming_utp=way == "utp",
+            alert_mask=lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
         )
         params = lt.load_torrent_buffer(site.torrents[name].raw)
         params.save_path = str(folder)

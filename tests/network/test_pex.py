@@ -14,6 +14,7 @@ from smartnode.domain.pieces import Bytes
 from smartnode.domain.swarm import Address, Holder, SwarmView
 from smartnode.swarm.observer import Eyes, Observer
 from smartnode.swarm.probe import Manners, probe
+from tests.plain import plain_session
 
 PIECE, COUNT = 1 << 15, 8
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,20 +31,7 @@ def torrent(folder: Path, number: int = 0) -> bytes:
 
 def member(host: str, folder: Path, torrents: Sequence[bytes], *, have: int) -> lt.session:
     """A real session at *host* that has the first *have* pieces and keeps its connections to other partial seeds."""
-    session = lt.session(
-        {
-            "listen_interfaces": f"{host}:6881",
-            "outgoing_interfaces": host,
-            "enable_dht": False,
-            "enable_lsd": False,
-            "enable_upnp": False,
-            "enable_natpmp": False,
-            "dht_bootstrap_nodes": "",
-            "webtorrent_stun_server": "",
-            "close_redundant_connections": False,
-            "allow_multiple_connections_per_ip": True,
-        }
-    )
+    session = plain_session(host, port=6881, close_redundant_connections=False, allow_multiple_connections_per_ip=True)
     for raw in torrents:
         params = lt.load_torrent_buffer(raw)
         params.save_path = str(folder)

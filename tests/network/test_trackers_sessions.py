@@ -16,6 +16,7 @@ from smartnode.swarm.observer import Eyes, Observer
 from smartnode.swarm.probe import Manners
 from smartnode.swarm.tracker_line import TrackerManners
 from smartnode.swarm.trackers import Trackers
+from tests.plain import plain_session
 
 PIECE, COUNT = 1 << 15, 8
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,19 +46,7 @@ class NoDht:
 
 def member(host: str, folder: Path, raw: bytes, tracker: str, *, have: int) -> lt.session:
     """A real session at *host* that holds the first *have* pieces and announces itself."""
-    session = lt.session(
-        {
-            "listen_interfaces": f"{host}:6881",
-            "outgoing_interfaces": host,
-            "enable_dht": False,
-            "enable_lsd": False,
-            "enable_upnp": False,
-            "enable_natpmp": False,
-            "dht_bootstrap_nodes": "",
-            "webtorrent_stun_server": "",
-            "allow_multiple_connections_per_ip": True,
-        }
-    )
+    session = plain_session(host, port=6881, allow_multiple_connections_per_ip=True)
     params = lt.load_torrent_buffer(raw)
     params.save_path = str(folder)
     params.trackers = [tracker]

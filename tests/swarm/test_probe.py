@@ -15,6 +15,7 @@ from smartnode.errors import SwarmError
 from smartnode.metainfo import bencode
 from smartnode.swarm import wire
 from smartnode.swarm.probe import Manners, Sighting, probe
+from tests.plain import SILENT
 
 PIECE = 1 << 15
 COUNT = 24
@@ -24,14 +25,8 @@ HASH = InfoHash("ab" * 20)
 
 def settings(host: str) -> dict[str, object]:
     """A session that stays on loopback and is found by nobody."""
-    return {
+    return SILENT | {
         "listen_interfaces": f"{host}:0",
-        "enable_dht": False,
-        "enable_lsd": False,
-        "enable_upnp": False,
-        "enable_natpmp": False,
-        "dht_bootstrap_nodes": "",
-        "webtorrent_stun_server": "",
         "allow_multiple_connections_per_ip": True,
         "handshake_client_version": "smartnode/7 (d4c/1)",
         "peer_fingerprint": "-SN0001-abcdefghijkl",
