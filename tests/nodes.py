@@ -86,6 +86,14 @@ class Site:
             self.items.append(self._item(name, path, (hrefs or {}).get(name), href=seeds[0] if seeds else None))
         write_catalogue(self.items, self.folder / "catalogue.parquet")
 
+    def name_web_seed(self, name: str, url: str) -> None:
+        """Write the catalogue again with another web seed for one item; its .torrent file stays as it is."""
+        for item in self.items:
+            for asset in item["assets"].values():
+                if item["id"] == name and "torrent" not in asset["roles"]:
+                    asset["href"] = url
+        write_catalogue(self.items, self.folder / "catalogue.parquet")
+
     def name_trackers(self, trackers: Sequence[str]) -> None:
         """Write the catalogue again with *trackers* for every item; the .torrent files stay as they are."""
         for item in self.items:

@@ -71,7 +71,7 @@ async def download(url: str, intake: Intake, *, manners: Manners, known: Validat
         raise DownloadError(message) from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise DownloadError(str(error) or type(error).__name__) from error
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # httpx raises the last at some redirects
         message = f"{type(error).__name__}: {error}"
         raise DownloadError(message) from error
 

@@ -43,7 +43,7 @@ class Mirroring:
         self._ledger = ledger
         self._metainfos = metainfos
         self._noticed: OrderedDict[InfoHash, Item] = OrderedDict()
-        self._expected: set[InfoHash] = set()
+        self._failed: set[InfoHash] = set()
         self._given: set[InfoHash] = set()
 
     async def start(self) -> None:
@@ -53,7 +53,7 @@ class Mirroring:
     def notice(self, items: Iterable[Item]) -> None:
         """Look at the mirrors of these items when there is time; the oldest of more than 1,000 are forgotten."""
         for item in items:
-            if item.torrent is not None and item.torrent.info_hash not in self._expected:
+            if item.torrent is not None and not self._sources.expects(item):
                 self._noticed[item.torrent.info_hash] = item
         while len(self._noticed) > NOTICED_MAX:
             self._noticed.popitem(last=False)
@@ -67,7 +67,8 @@ class Mirroring:
         changed = set(await self._sources.tend(now, wanted=wanted))
         holdings = self._engine.holdings()
         self._given &= holdings.keys()
-        for info_hash in holdings.keys() & (changed | (self._expected - self._given)):
+        expected = {item.torrent.info_hash for item in held if item.torrent is not None and self._sources.expects(item)}
+        for info_hash in holdings.keys() & (changed | (expected - self._given)):
             self._engine.use_web_seeds(info_hash, self._sources.live(info_hash))
             self._given.add(info_hash)
         try:
@@ -93,11 +94,11 @@ class Mirroring:
             try:
                 self._sources.expect(item, metainfo)
             except SmartnodeError as error:
+                self._failed.add(item.torrent.info_hash)
                 log.warning("sources.not_expected", info_hash=item.torrent.info_hash, reason=str(error))
-            self._expected.add(item.torrent.info_hash)
 
     def _is_unknown(self, item: Item, now: datetime) -> bool:
         torrent = item.torrent
-        if torrent is None or torrent.info_hash in self._expected:
+        if torrent is None or torrent.info_hash in self._failed or self._sources.expects(item):
             return False
         return self._backoff.waiting(torrent.info_hash, now) is None

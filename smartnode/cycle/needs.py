@@ -150,6 +150,10 @@ class SourcesRoom(Protocol):
         """From now on look after the web seeds of this torrent."""
         ...
 
+    def expects(self, item: Item) -> bool:
+        """Say whether they are looked after as *item* names them now."""
+        ...
+
     async def tend(self, now: datetime, *, wanted: Collection[InfoHash]) -> Collection[InfoHash]:
         """Look at what is due, within the budgets, web seeds of *wanted* torrents first; returns the torrents whose
         usable web seeds changed, or work again.

@@ -276,10 +276,11 @@ class Node:
 
     def _network_degraded(self, trackers: tuple[TrackerHealth, ...], now: datetime) -> list[str]:
         """What of the network around this node is not there, in lines."""
-        enabled = self._settings.network.dht and carries_dht(self._settings)
+        network, nodes, up = self._settings.network, self._engine.dht_nodes, now - self._started_at
+        enabled = network.dht and carries_dht(self._settings)
         return [
             *trackers_degraded(trackers),
-            *dht_degraded(enabled=enabled, nodes=self._engine.dht_nodes, up=now - self._started_at),
+            *dht_degraded(enabled=enabled, nodes=nodes, up=up, proxied=network.proxy is not None),
             *self._sources.degraded(now),
         ]
 

@@ -47,11 +47,12 @@ def trackers_degraded(trackers: Sequence[TrackerHealth]) -> list[str]:
     return lines if len(lines) <= TRACKERS_SAID else [*lines[:TRACKERS_SAID], *more]
 
 
-def dht_degraded(*, enabled: bool, nodes: int, up: timedelta) -> list[str]:
+def dht_degraded(*, enabled: bool, nodes: int, up: timedelta, proxied: bool) -> list[str]:
     """Return a line when the DHT is on and nobody is in it; it may take two minutes to find the first."""
     if not enabled or nodes or up < DHT_MAY_TAKE:
         return []
-    return ["swarm: the DHT has no nodes; peers are found by trackers and other peers only"]
+    cure = "; behind a proxy network.dht_bootstrap needs addresses, names would be looked up past it" if proxied else ""
+    return [f"swarm: the DHT has no nodes; peers are found by trackers and other peers only{cure}"]
 
 
 def _lines(tracker: TrackerHealth) -> list[str]:

@@ -10,14 +10,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import libtorrent as lt
+import structlog
 
 from smartnode.domain.identity import InfoHash
 from smartnode.engine.copying import copy_alert
-from smartnode.engine.events import Event
+from smartnode.engine.events import AlertsLost, Event
 from smartnode.errors import EngineError
 
 _READ = 4096
 E = TypeVar("E")
+
+log = structlog.get_logger(__name__)
 
 
 class Alerts:
@@ -78,11 +81,21 @@ class Alerts:
             pass
         if self._session is None:
             return
-        for event in [copied for copied in map(copy_alert, self._session.pop_alerts()) if copied is not None]:
+        # All are copied before any is delivered: the next pop_alerts, whoever calls it, ends their lives.
+        for event in [copied for copied in map(_copied, self._session.pop_alerts()) if copied is not None]:
             future = self._waiting.get((type(event), getattr(event, "info_hash", None)))
             if future is not None and not future.done():
                 future.set_result(event)
             self._deliver(event)
+
+
+def _copied(alert: Any) -> Event | None:
+    """Copy one alert; one that cannot be copied is lost alone, and said to be."""
+    try:
+        return copy_alert(alert)
+    except Exception:
+        log.exception("engine.alert_not_read", kind=type(alert).__name__)
+        return AlertsLost()
 
 
 async def answer(future: asyncio.Future[E], *, within_s: float, what: str) -> E:

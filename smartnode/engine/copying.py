@@ -108,8 +108,9 @@ def _file_failed(alert: Any, info_hash: InfoHash) -> Event:
 def _given_up(alert: Any, info_hash: InfoHash) -> Event:
     banned = alert.error.value() == _PEER_BANNED and _is_ours(alert.error)
     # For an HTTP error the error code says "Success" and the message has the status.
-    text = "it sent a wrong byte" if banned else alert.error_message() or alert.error.message()
-    return GivenUp(info_hash=info_hash, url=alert.server_url(), text=_line(text), banned=banned)
+    failed = alert.error.message() if alert.error.value() else "it answers with an error"
+    text = "it sent a wrong byte" if banned else _said(alert.error_message) or failed
+    return GivenUp(info_hash=info_hash, url=_said(alert.server_url), text=_line(text), banned=banned)
 
 
 def _closed(alert: Any, info_hash: InfoHash) -> Event | None:
@@ -141,7 +142,7 @@ def _tracker_answered(alert: Any, info_hash: InfoHash) -> Event:
 
 
 def _tracker_failed(alert: Any, info_hash: InfoHash) -> Event:
-    said = alert.failure_reason()
+    said = _said(alert.failure_reason)
     return TrackerFailed(
         info_hash=info_hash,
         url=alert.tracker_url(),
@@ -154,13 +155,21 @@ def _is_ours(error: Any) -> bool:
     return bool(error.category().name() == _OURS)
 
 
+def _said(words: Callable[[], str]) -> str:
+    """Return a stranger's words, nothing when they are not UTF-8: the binding decodes them and raises."""
+    try:
+        return words()
+    except UnicodeDecodeError:
+        return ""
+
+
 def _line(text: str) -> str:
     """Return a stranger's words as one short line."""
     return "".join(c if c.isprintable() else " " for c in text[:_TEXT]).strip()
 
 
 def _text(alert: Any) -> str:
-    return str(alert.message())[:_TEXT]
+    return (_said(alert.message) or str(alert.what()))[:_TEXT]
 
 
 def _progress(status: Any) -> Progress:

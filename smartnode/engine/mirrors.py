@@ -9,7 +9,6 @@ from the names' addresses; behind a proxy names are not looked up.
 """
 
 import asyncio
-import socket
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.swarm import Address
 from smartnode.engine.events import Closed, Closing, GivenUp
 from smartnode.engine.torrents import Torrent
+from smartnode.web.names import look_up
 
 CUTS, CUTS_FOR_S = 3, 3.0
 """So many connections, over so long a time at least, that brought nothing are a failure."""
@@ -194,13 +194,12 @@ def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
-async def _addresses(host: str, like: Address) -> set[str]:
+async def _addresses(host: str, like: Address) -> list[str]:
     try:
         async with asyncio.timeout(LOOK_UP_WITHIN_S):
-            found = await asyncio.get_running_loop().getaddrinfo(host, like.port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError):
-        return set()
-    return {str(address[0]) for *_, address in found}
+            return await look_up(host, like.port)
+    except (OSError, ValueError, TimeoutError):
+        return []
 
 
 def unheard(_: MirrorFailure) -> None:

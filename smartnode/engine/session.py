@@ -33,7 +33,7 @@ from smartnode.engine.peers import connected
 from smartnode.engine.pulse import Pulse
 from smartnode.engine.resume_store import ResumeStore
 from smartnode.engine.saving import save_all
-from smartnode.engine.settings import EngineSettings, carries_udp, limits
+from smartnode.engine.settings import EngineSettings, bootstrap, carries_udp, limits
 from smartnode.engine.starting import new_torrent, start_all
 from smartnode.engine.torrents import Torrent, require_fit
 from smartnode.errors import EngineError
@@ -70,7 +70,7 @@ class Engine:
             look_up=settings.proxy is None,
         )
         dht = settings.dht and carries_udp(settings)
-        self._pulse = Pulse(self._live, self._torrents, self._announcing, dht=dht, bootstrap=settings.dht_bootstrap)
+        self._pulse = Pulse(self._live, self._torrents, self._announcing, dht=dht, bootstrap=bootstrap(settings))
         self._lookups = Lookups(self._live)
         self._errands = Errands()
         self._book = Book(

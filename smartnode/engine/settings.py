@@ -8,7 +8,7 @@ know raise KeyError when the session is made.
 """
 
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,21 @@ def carries_udp(settings: EngineSettings) -> bool:
     return settings.proxy is None or settings.proxy.kind is ProxyKind.SOCKS5
 
 
+def bootstrap(settings: EngineSettings) -> tuple[tuple[str, int], ...]:
+    """Return the first contacts of the DHT; behind a proxy those without a name only: libtorrent asks the host's own
+    resolver for names of DHT nodes, past the proxy.
+    """
+    return tuple(c for c in settings.dht_bootstrap if settings.proxy is None or _is_numeric(c[0]))
+
+
+def _is_numeric(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def limits(*, upload: Bytes, download: Bytes) -> dict[str, Any]:
     """Return the settings that may change while the session runs."""
     return {"upload_rate_limit": int(upload), "download_rate_limit": int(download)}
@@ -165,7 +180,7 @@ def _discovery(settings: EngineSettings) -> dict[str, Any]:
         "enable_lsd": settings.lan_discovery and direct,
         "local_service_announce_interval": settings.lan_every_s,
         "enable_dht": settings.dht and carries_udp(settings),
-        "dht_bootstrap_nodes": ",".join(f"{host}:{port}" for host, port in settings.dht_bootstrap),
+        "dht_bootstrap_nodes": ",".join(f"{host}:{port}" for host, port in bootstrap(settings)),
         "webtorrent_stun_server": "",
     }
     if settings.allow_private:

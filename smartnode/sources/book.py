@@ -20,13 +20,14 @@ class Entry:
     """The web seeds of one torrent: *mirrors* by address in the catalogue's order, None = never looked at.
 
     *proof* None: not registered since the start, or *refusal* says why its web seeds cannot be checked. *turn*: whose
-    turn it is among the samples.
+    turn it is among the samples. *named*: what the catalogue named when it was registered.
     """
 
     mirrors: dict[str, Mirror | None] = field(default_factory=dict)
     proof: Proof | None = None
     refusal: str = ""
     turn: int = 0
+    named: tuple[str, ...] | None = None
 
     def draw(self, count: int) -> tuple[Sample, ...]:
         """Return the next *count* samples, each once; all of them when there are fewer."""
@@ -62,6 +63,14 @@ class Book:
         """Return what is known of one torrent, None when nothing is."""
         return self._entries.get(info_hash)
 
+    def touch(self, info_hash: InfoHash, named: tuple[str, ...]) -> bool:
+        """Say whether the torrent is registered with what the catalogue names now; if so, others go before it."""
+        entry = self._entries.get(info_hash)
+        if entry is None or entry.named != named:
+            return False
+        self._entries.move_to_end(info_hash)
+        return True
+
     def remember(self, mirrors: Iterable[Mirror]) -> None:
         """Take what was known earlier; what is known better stays."""
         for mirror in mirrors:
@@ -72,13 +81,20 @@ class Book:
                 entry.mirrors[mirror.url] = mirror
         self._bound()
 
-    def register(self, info_hash: InfoHash, urls: Sequence[str], proof: Proof | None, refusal: str) -> None:
-        """Make *urls* the web seeds of the torrent; others that it had are forgotten."""
+    def register(
+        self,
+        info_hash: InfoHash,
+        urls: Sequence[str],
+        proof: Proof | None,
+        refusal: str,
+        named: tuple[str, ...] = (),
+    ) -> None:
+        """Make *urls* the web seeds of the torrent, *named* so in the catalogue; others that it had are forgotten."""
         entry = self._entries.setdefault(info_hash, Entry())
         self._entries.move_to_end(info_hash)
         kept = {url: entry.mirrors.get(url) for url in urls[:MAX_WEB_SEEDS]}
         self._count += len(kept) - len(entry.mirrors)
-        entry.mirrors, entry.proof, entry.refusal = kept, proof, refusal
+        entry.mirrors, entry.proof, entry.refusal, entry.named = kept, proof, refusal, named
         self._bound()
 
     def put(self, mirror: Mirror) -> bool:
@@ -97,6 +113,6 @@ class Book:
         return tuple(mirror for mirror in found if mirror is not None)
 
     def _bound(self) -> None:
-        while self._count > self._limit and len(self._entries) > 1:
+        while max(self._count, len(self._entries)) > self._limit and len(self._entries) > 1:
             _, dropped = self._entries.popitem(last=False)
             self._count -= len(dropped.mirrors)

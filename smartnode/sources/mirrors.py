@@ -8,9 +8,11 @@ background, a few at a time (choice, hosts): a web seed that stalls never holds 
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+
+import structlog
 
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
@@ -25,6 +27,8 @@ from smartnode.sources.hosts import Budget, Hosts, host_of
 from smartnode.sources.probe import Manners, Outcome, probe
 from smartnode.sources.samples import Sample, proof_of
 from smartnode.sources.schedule import PIECES, Pace, Schedule
+
+log = structlog.get_logger(__name__)
 
 
 class Mirrors:
@@ -68,9 +72,15 @@ class Mirrors:
             except (MetainfoError, SourceError) as error:
                 refusal = error.text
         before = self.live(metainfo.info_hash)
-        self._book.register(metainfo.info_hash, urls, proof, refusal)
+        self._book.register(metainfo.info_hash, urls, proof, refusal, item.web_seeds)
         if self.live(metainfo.info_hash) != before:
             self._moved.add(metainfo.info_hash)
+
+    def expects(self, item: Item) -> bool:
+        """Say whether the torrent of *item* is looked after with the web seeds that *item* names; if so, it is among
+        the last to be forgotten when there are too many.
+        """
+        return item.torrent is not None and self._book.touch(item.torrent.info_hash, item.web_seeds)
 
     def all(self) -> tuple[Mirror, ...]:
         """Return every web seed that was ever looked at."""
@@ -168,17 +178,26 @@ class Mirrors:
             began = self._clock()
             if not self._hosts.is_open(host_of(url), began):
                 return
-            outcome = await probe(url, ask.proof, ask.samples, manners=self._manners, now=began)
+            outcome = await self._probe(ask, ask.samples, began)
             if self._other_bytes(ask, outcome):
                 samples = self._again(ask, began)
                 if samples is None and ask.before is not None:
                     self._found(ask, self._schedule.changed(ask.before, self._clock()))
                     return
-                outcome = await probe(url, ask.proof, samples or (), manners=self._manners, now=began)
+                outcome = await self._probe(ask, samples or (), began)
         now = self._clock()
         if outcome.unreached or outcome.crowded:
             self._hosts.pause(host_of(url), now, outcome.again_in)
         self._found(ask, self._schedule.looked(ask.before, outcome, now, info_hash=info_hash, url=url))
+
+    async def _probe(self, ask: Ask, samples: Sequence[Sample], now: datetime) -> Outcome:
+        """Look; a fault of our own costs this web seed a wait, and no other anything."""
+        try:
+            return await probe(ask.key[1], ask.proof, samples, manners=self._manners, now=now)
+        except Exception:
+            log.exception("sources.look_failed", info_hash=ask.key[0], url=ask.key[1])
+            reason = "an internal error, see the log; please report it"
+            return Outcome(state=MirrorState.WAITING, target=ask.key[1], reason=reason)
 
     @staticmethod
     def _other_bytes(ask: Ask, outcome: Outcome) -> bool:

@@ -80,14 +80,14 @@ async def probe(url: str, proof: Proof, samples: Sequence[Sample] = (), *, manne
         )
     except TimeoutError:
         return Outcome(state=MirrorState.WAITING, target=target, reason=f"it takes longer than {deadline_s:.0f} s")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:  # httpx raises the last at some redirects
         return _broken(target, error)
 
 
 def _broken(target: str, error: Exception) -> Outcome:
     """Return what an exchange that never came to an answer means."""
     match error:
-        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | ValueError():
             return Outcome(state=MirrorState.REFUSED, target=target, reason=_line("it cannot be asked", error))
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError():
             reason = _line("it cannot be reached", error)

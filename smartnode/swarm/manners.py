@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from weakref import WeakValueDictionary
 
 from smartnode.domain.swarm import Address
+from smartnode.web.address import is_public
 
 PER_NETWORK = 8
 PER_SWARM = 40
@@ -30,8 +31,7 @@ def reachable(address: Address, *, allow_private: bool) -> bool:
         return False
     if allow_private:
         return True
-    mapped = getattr(host, "ipv4_mapped", None) or host
-    return bool(mapped.is_global) and address.port >= UNPRIVILEGED_PORT
+    return is_public(address.host) and address.port >= UNPRIVILEGED_PORT
 
 
 def network_of(address: Address) -> str:

@@ -166,6 +166,9 @@ class Observer:
                 )
             except SwarmError:
                 return None
+            except Exception:  # a fault of our own costs the sight of one peer
+                log.exception("swarm.probe_failed", info_hash=look.info_hash)
+                return None
 
 
 def _in_order(

@@ -93,7 +93,7 @@ class HttpLine:
         except (TimeoutError, httpx.TimeoutException) as error:
             message = "no answer"
             raise SwarmError(message) from error
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # httpx raises the last at some redirects
             message = f"the tracker cannot be asked: {str(error) or type(error).__name__}"
             raise SwarmError(message) from error
         message = f"the tracker redirects more than {REDIRECTS_MAX} times"

@@ -52,7 +52,8 @@ class Trackers:
     async def scrape(self, wanted: Mapping[str, Sequence[InfoHash]], now: datetime) -> dict[InfoHash, Scrape]:
         """Ask each announce URL of *wanted* for the counts of its torrents, all within one deadline.
 
-        A torrent that no tracker listed is absent. What the allowance of a tracker did not reach is asked first in the
+        Those asked longest ago come first: a few that take all the time do not keep the others out for ever. A torrent
+        that no tracker listed is absent. What the allowance of a tracker did not reach is asked first in the
         next call. Raises nothing: what failed is in ``health`` and ``degraded``. A tracker that is not named here and
         was not asked since the last call is forgotten.
         """
@@ -60,7 +61,7 @@ class Trackers:
         said: list[dict[InfoHash, Counts]] = []
         try:
             async with asyncio.timeout(self._manners.deadline_s), asyncio.TaskGroup() as group:
-                for url, hashes in wanted.items():
+                for url, hashes in sorted(wanted.items(), key=self._used_at):
                     if hashes and (standing := self._standing(url)) is not None:
                         said.append({})
                         group.create_task(self._scrape_one(standing, list(dict.fromkeys(hashes)), said[-1], now))
@@ -126,6 +127,9 @@ class Trackers:
                     await scraping.run(line, allowance)
             except SwarmError as error:
                 scraping.failure = error
+            except Exception as error:  # a fault of our own costs this tracker a wait, and no other anything
+                log.exception("tracker.failed")
+                scraping.failure = SwarmError(f"an internal error: {type(error).__name__}")
             finally:
                 _judge(standing, ticket, scraping, now)
 
@@ -149,6 +153,10 @@ class Trackers:
             return None
         except (SwarmError, TimeoutError) as error:
             verdict = str(error) or "no answer"
+            return None
+        except Exception as error:
+            log.exception("tracker.failed")
+            verdict = f"an internal error: {type(error).__name__}"
             return None
         finally:
             if verdict is None:
@@ -182,6 +190,10 @@ class Trackers:
                 rest_max_s=self._manners.rest_max_s,
             )
         return self._standings[url]
+
+    def _used_at(self, wanted: tuple[str, Sequence[InfoHash]]) -> float:
+        standing = self._standings.get(wanted[0])
+        return -math.inf if standing is None else standing.used_at
 
     def _forget(self, wanted: Collection[str]) -> None:
         stays = {u: s for u, s in self._standings.items() if u in wanted or s.used_at >= self._scraped_at}

@@ -6,7 +6,6 @@ rebinding). Used for whatever a catalogue row names; the configured catalogue ad
 
 import asyncio
 import functools
-import socket
 import ssl
 from typing import Any
 
@@ -14,6 +13,7 @@ import httpx
 
 from smartnode.domain.network import STRAIGHT, Proxy, Way
 from smartnode.web.address import is_public
+from smartnode.web.names import look_up
 
 MAX_ADDRESSES = 4
 CONNECT_TIMEOUT_S = 10.0
@@ -130,11 +130,10 @@ class ProxiedTransport(httpx.AsyncBaseTransport):
 async def resolve(host: str, port: int) -> list[str]:
     """Return the numeric addresses of *host*, each once, in the resolver's order; httpx.ConnectError without one."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+        return await look_up(host, port)
+    except (OSError, ValueError) as error:
         message = f"{host} cannot be resolved: {error}"
         raise httpx.ConnectError(message) from error
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 @functools.cache

@@ -131,6 +131,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: file:///etc/passwd\r\n\r\n",
         "neither http nor",
     ),
+    "nowhere": (b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: :http://[\r\n\r\n", "Invalid IPv6 URL"),
     "footer": (
         b"HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\nPAR1" + bytes(12) + b"\xff\xff\xff\xffPAR1",
         "does not fit",

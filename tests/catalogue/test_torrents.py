@@ -194,3 +194,6 @@ async def test_redirects_are_checked_at_each_step(
     evil = origin.serve("/evil", b"", "302 Found", Location="file:///etc/passwd")
     with pytest.raises(MetainfoError, match="neither http nor https"):
         await room(tmp_path / "c").metainfo(at(item, evil))
+    nowhere = origin.serve("/nowhere", b"", "302 Found", Location=":http://[")
+    with pytest.raises(MetainfoError, match="Invalid IPv6 URL"):
+        await room(tmp_path / "d").metainfo(at(item, nowhere))

@@ -51,8 +51,9 @@ def test_each_silent_tracker_is_a_line_up_to_five() -> None:
 def test_an_empty_dht_is_said_after_a_while() -> None:
     """Not while it starts, not when it is off, not when somebody is there."""
     late, early = timedelta(minutes=3), timedelta(minutes=1)
-    assert len(dht_degraded(enabled=True, nodes=0, up=late)) == 1
+    assert len(dht_degraded(enabled=True, nodes=0, up=late, proxied=False)) == 1
+    assert "needs addresses" in dht_degraded(enabled=True, nodes=0, up=late, proxied=True)[0]
     assert not any(
-        dht_degraded(enabled=on, nodes=nodes, up=up)
+        dht_degraded(enabled=on, nodes=nodes, up=up, proxied=False)
         for on, nodes, up in ((True, 0, early), (False, 0, late), (True, 1, late))
     )

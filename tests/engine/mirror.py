@@ -85,6 +85,8 @@ class Mirror:
         match self.mode:
             case "gone":
                 head, body = "404 Not Found", b""
+            case "foreign":
+                head, body = "404 \xff\xfe", b""
             case "busy":
                 head, body = "429 Too Many Requests\r\nRetry-After: 1", b""
             case "moved":
@@ -97,6 +99,6 @@ class Mirror:
                 head, body = ranged, bytes(len(body))
             case _:
                 head = ranged
-        connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        connection.sendall(f"HTTP/1.1 {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode("latin-1"))
         connection.sendall(body[:5000] if self.mode == "cutting" else body)
         return self.mode not in {"cutting", "closing"}

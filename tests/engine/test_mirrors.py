@@ -45,6 +45,7 @@ def whole(engine: Any, sample: Any) -> bool:
     ("mode", "text"),
     [
         ("gone", "404 Not Found"),
+        ("foreign", "it answers with an error"),  # words that are not UTF-8 are left out, the failure is not
         ("busy", "429 Too Many Requests"),
         ("unranged", "invalid HTTP range"),
         ("cutting", "cuts its answers short: End of file"),

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from smartnode.domain.catalogue import Item, Torrent
 from smartnode.domain.identity import InfoHash, ItemKey, client_of, is_smartnode, node_id
+from smartnode.domain.network import Proxy, ProxyKind
 from smartnode.domain.pieces import Bitfield, Bytes, Layout
 from smartnode.engine.peers import printable
-from smartnode.engine.settings import EngineSettings, address_filter, pack
+from smartnode.engine.settings import EngineSettings, address_filter, bootstrap, pack
 from smartnode.metainfo.addresses import trackers_for, web_seeds_for
 from smartnode.metainfo.extents import runs_to_punch, spans
 from smartnode.metainfo.read import Metainfo, TorrentFile
@@ -219,6 +220,12 @@ def test_libtorrent_knows_every_setting_and_nothing_calls_home(tmp_path: Path, a
         pack(settings_of(tmp_path, dht_bootstrap=(("a.example", 1), ("b.example", 2))))["dht_bootstrap_nodes"]
         == "a.example:1,b.example:2"
     )
+    # Behind a proxy no name is looked up by the host itself, as libtorrent does with DHT contacts.
+    proxy = Proxy(kind=ProxyKind.SOCKS5, host="127.0.0.9", port=1080)
+    contacts = (("a.example", 1), ("192.0.2.1", 2), ("2001:db8::1", 3))
+    behind = settings_of(tmp_path, proxy=proxy, dht_bootstrap=contacts)
+    assert bootstrap(behind) == contacts[1:]
+    assert "a.example" not in pack(behind)["dht_bootstrap_nodes"]
 
 
 def test_private_ranges_are_closed_unless_allowed(tmp_path: Path) -> None:

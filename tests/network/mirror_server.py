@@ -174,6 +174,7 @@ BEHAVIOURS: dict[str, Callable[[Request], Awaitable[None]]] = {
     "to-private": _moved(302, "http://10.0.0.1/{rest}"),
     "to-loopback": _moved(302, "http://localhost:1/{rest}"),
     "to-file": _moved(302, "file:///etc/{rest}"),
+    "to-nonsense": lambda r: r.answer(302, b"", Location=":http://["),
     "to-folder": _moved(302, "/folder/{rest}/"),
     "folder": ok,
     "no-location": lambda r: r.answer(302, b""),

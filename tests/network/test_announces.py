@@ -222,3 +222,26 @@ async def test_a_restart_announces_to_the_trackers_of_the_resume_file(
         await engine._keeper.save(engine._torrents[keys[0]])
         await until(lambda starts=starts: sum(e.event == STARTED for e in relay.seen) == starts, within_s=30)
         await engine.stop()
+
+
+async def test_a_refusal_in_words_that_are_not_utf8_is_a_refusal(tmp_path: Path) -> None:
+    """A tracker that speaks Latin-1 refuses a torrent: that is seen, and nothing else is lost with it."""
+    body = "d14:failure reason8:r\u00e9fus\u00e9 !e".encode("latin-1")
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.100.8", 6969)
+    url = "http://127.0.100.8:6969/announce"
+    keys = held_before(tmp_path, [url], 3)
+    engine = engine_at(NODE, tmp_path)
+    await engine.start()
+    try:
+        told = [engine._torrents[key].told[url] for key in keys]
+        await until(lambda: all(each.failed for each in told), within_s=30)
+    finally:
+        await engine.stop()
+        server.close()

@@ -65,6 +65,7 @@ TABLE: dict[str, tuple[MirrorState, str, int]] = {
     "loop": (REFUSED, "it redirects in a circle", 2),
     "redirects": (REFUSED, "it redirects more than 5 times", 6),
     "to-file": (REFUSED, "its address is neither http nor https: 'file:/etc/big.bin'", 1),
+    "to-nonsense": (REFUSED, "it cannot be asked: Invalid IPv6 URL", 1),
     "to-folder": (REFUSED, "it redirects to an address that ends in a slash", 2),
     "gzip": (REFUSED, "it encodes the bytes as 'gzip' although asked not to", 1),
     "wrong-total": (REFUSED, f"its file has {SIZE + 1} bytes instead of {SIZE}", 1),

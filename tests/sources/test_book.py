@@ -36,6 +36,17 @@ def test_the_book_is_bounded_and_lets_the_oldest_go() -> None:
     assert len(book) == sum(len(entry.mirrors) for _, entry in book) <= 40
 
 
+def test_torrents_without_web_seeds_are_bounded_too_and_what_is_touched_goes_last() -> None:
+    """What is held is touched in each round, and registered anew when the catalogue names other web seeds."""
+    book = Book(limit=20)
+    for number in range(100):
+        book.register(key(number), [], None, "", ("http://h/a",))
+        assert book.touch(key(0), ("http://h/a",))
+    assert sum(1 for _ in book) == 20
+    assert not book.touch(key(0), ("http://h/a", "http://h/b"))
+    assert not book.touch(key(1), ("http://h/a",))
+
+
 def test_a_torrent_keeps_what_is_known_and_forgets_what_it_no_longer_names() -> None:
     """Registering again changes the addresses, not what was seen of those that stay."""
     book = Book()

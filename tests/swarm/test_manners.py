@@ -21,6 +21,9 @@ def test_private_addresses_are_never_probed_unless_allowed() -> None:
         "fe80::1",
         "fd00::1",
         "::ffff:10.0.0.1",
+        "64:ff9b::c0a8:101",
+        "2002:c0a8:101::1",
+        "::127.0.0.1",
     ):
         address = Address(host=host, port=6881)
         assert not reachable(address, allow_private=False), host

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -175,6 +176,30 @@ async def test_a_tracker_that_does_not_count_is_not_asked_to_for_an_hour(hostile
     clock.at += 3600
     await asker.scrape(wanted, NOW)
     assert len(requests) > after + 2
+
+
+async def test_a_redirect_to_nowhere_is_the_failure_of_one_tracker(hostile: Any) -> None:
+    """Httpx raises past its own errors at such a Location: the others of the same round are asked all the same."""
+    nowhere = await hostile.http(
+        lambda _: b"HTTP/1.1 302 Found\r\nLocation: :http://[\r\nContent-Length: 0\r\n\r\n", "127.0.41.2"
+    )
+    good, _ = await hostile.udp(counts(1))
+    asker = Trackers(QUICK)
+    assert set(await asker.scrape({nowhere: [HASH], good: [HASH]}, NOW)) == {HASH}
+    assert await asker.peers(OTHER, [nowhere], size=SIZE, now=NOW) is None
+    said = {each.url: each for each in asker.health()}
+    assert (said[nowhere].failures, said[good].failures) == (1, 0)
+    assert "Invalid IPv6 URL" in said[nowhere].reason
+
+
+async def test_those_asked_longest_ago_are_asked_first(hostile: Any) -> None:
+    """With one place in all, a tracker that takes all the time keeps nobody out for two rounds."""
+    silent, _ = await hostile.udp(lambda _: None, "127.0.40.2")
+    good, _ = await hostile.udp(counts(1))
+    asker = Trackers(replace(QUICK, at_once=1, deadline_s=0.5, waits_s=(5.0,)))
+    wanted = {silent: [HASH], good: [HASH]}
+    assert await asker.scrape(wanted, NOW) == {}
+    assert set(await asker.scrape(wanted, NOW)) == {HASH}
 
 
 async def test_look_ups_wait_for_their_turn_and_give_up_when_it_is_far(hostile: Any) -> None:

@@ -96,6 +96,7 @@ def test_evil_addresses_are_refused_even_on_a_private_network(text: str) -> None
         "[::ffff:127.0.0.1]",
         "[2002:7f00:1::]",
         "[64:ff9b::7f00:1]",
+        "[::7f00:1]",
     ],
 )
 def test_private_hosts_need_allow_private(host: str) -> None:

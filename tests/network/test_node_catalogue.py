@@ -1,4 +1,4 @@
-"""Trackers come and go in the catalogue while a node holds what they track."""
+"""Trackers and web seeds come and go in the catalogue while a node holds what they serve."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ from urllib.parse import quote
 import httpx
 
 from smartnode.metainfo import bencode
-from tests.nodes import MIB, RunningNode, Site, wait_for
+from tests.nodes import COLLECTION, MIB, RunningNode, Site, wait_for
 
 FIRST, SECOND = "127.0.100.1", "127.0.100.2"
 
@@ -36,6 +36,28 @@ def test_a_tracker_that_the_catalogue_names_later_hears_of_what_is_held(
     wait_for("the second tracker", lambda: announced(node) == {second.udp}, deadline_s=30)
     wait_for("the second tracker to count a seed", lambda: seeds(second, hashes[0]) == 1, deadline_s=30)
     assert len(node.held("a.bin")) == 2
+
+
+def test_a_web_seed_that_the_catalogue_names_later_is_used(
+    tmp_path: Path, nginx: Callable[..., Any], started: Callable[..., RunningNode]
+) -> None:
+    """The only web seed of an item that is wanted is gone; the catalogue corrects its address, and the item arrives."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    site = Site(folder=folder, origin=nginx(folder))
+    site.publish({"a.bin": 2 * MIB}, piece_length=MIB, mirrors={"a.bin": []})
+    node = RunningNode(tmp_path / "node", host="127.0.38.1", api_port=18_738)
+    node.configure(catalogue=site.catalogue, quota=16 * MIB, interval="3 s", refresh="3 s", pace=1.0)
+    started(node)
+    wait_for("the mirror to be gone", lambda: mirrors(node) == ["gone"], deadline_s=30)
+    site.name_web_seed("a.bin", f"{site.origin.url}/a.bin")
+    wait_for("the item", lambda: len(node.held("a.bin")) == 2, deadline_s=30)
+    assert mirrors(node) == ["live"]
+
+
+def mirrors(node: RunningNode) -> list[str]:
+    """States of the item's web seeds."""
+    return [mirror["state"] for mirror in (node.ask(f"/api/v1/items/{COLLECTION}/a.bin") or {}).get("mirrors", ())]
 
 
 def announced(node: RunningNode) -> set[str]:
