@@ -193,11 +193,19 @@ async def test_a_redirect_to_nowhere_is_the_failure_of_one_tracker(hostile: Any)
 
 
 async def test_those_asked_longest_ago_are_asked_first(hostile: Any) -> None:
-    """With one place in all, a tracker that takes all the time keeps nobody out for two rounds."""
-    silent, _ = await hostile.udp(lambda _: None, "127.0.40.2")
+    """With one place in all, a tracker that answers slowly and takes all the time keeps nobody out for two rounds."""
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.2)
+        body = b"d5:filesdee"
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+
+    busy = await hostile.http(slow)
     good, _ = await hostile.udp(counts(1))
-    asker = Trackers(replace(QUICK, at_once=1, deadline_s=0.5, waits_s=(5.0,)))
-    wanted = {silent: [HASH], good: [HASH]}
+    asker = Trackers(replace(QUICK, at_once=1, deadline_s=0.5))
+    wanted = {busy: [InfoHash(f"{n:040x}") for n in range(1000)], good: [HASH]}
     assert await asker.scrape(wanted, NOW) == {}
     assert set(await asker.scrape(wanted, NOW)) == {HASH}
 
