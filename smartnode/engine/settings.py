@@ -247,4 +247,8 @@ def _work() -> dict[str, Any]:
         "alert_queue_size": 50_000,
         "max_piece_count": MAX_PIECES,
         "max_metadata_size": MAX_TORRENT_BYTES,
+        # One thread for the disk, hashes included: with several, 2.1.1's cache is read after it is freed when a torrent
+        # leaves while its pieces arrive, and the process dies (docs/decisions/0009).
+        "aio_threads": 1,
+        "hashing_threads": 0,
     }
