@@ -17,7 +17,8 @@ class Rule(StrEnum):
     SPARE_ROOM = "spare_room"  # fetch: room is left after everything at risk
     HELD = "held"  # keep
     KEEP_FREE = "keep_free"  # evict: the host's floor, the only eviction that needs no proof
-    OVER_QUOTA = "over_quota"  # evict: refused until the guard can prove other copies
+    OVER_QUOTA = "over_quota"  # evict: the quota was lowered; only what the guard permits
+    SWAP = "swap"  # evict: makes room for rarer segments; only what the guard permits
     NO_TORRENT = "no_torrent"  # decline
     NO_PIECE_LENGTH = "no_piece_length"  # decline: the .torrent has not been read yet
     ENOUGH_COPIES = "enough_copies"  # decline
@@ -64,9 +65,10 @@ class SegmentRef:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The whole target for the free quota. *order*: the segments of *fetch* one by one, most wanted first; *fetch*
-    groups the same segments per item and rule, in the order of each group's first segment. *evictions*: the permitted
-    ones, least valuable first. *level* and *fetch_level*: the water level l and l_f in copies, None where nothing
-    defines it. *capacity*: C^, bytes.
+    groups the same segments per item and rule, in the order of each group's first segment. *evictions*: the
+    permitted ones, least valuable first. *contested*: held segments that may go once their holders are proved, most
+    wanted first. *level* and *fetch_level*: the water level l and l_f in copies, None where nothing defines it.
+    *capacity*: C^, bytes.
     """
 
     fetch: tuple[PlanEntry, ...]
@@ -75,6 +77,7 @@ class Plan:
     declined: tuple[PlanEntry, ...]
     order: tuple[SegmentRef, ...]
     evictions: tuple[SegmentRef, ...]
+    contested: tuple[SegmentRef, ...]
     quota_bytes: Bytes
     capacity: Bytes
     level: float | None

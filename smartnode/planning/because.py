@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Because, PlanEntry, Rule
 from smartnode.domain.quota import Room
-from smartnode.planning import guard
 from smartnode.planning.fetch import Choice
-from smartnode.planning.policy import Policy
+from smartnode.planning.guard import Verdict
 from smartnode.planning.survey import Survey, Surveyed
+from smartnode.planning.swap import Exchange
 
 Numbers = dict[str, float | int | str | None]
 """What `Because.evidence` holds."""
@@ -83,24 +83,40 @@ def forcing(field: Survey, indices: NDArray[np.int64], room: Room) -> Because:
     return Because(rule=Rule.KEEP_FREE, text=text, evidence=evidence)
 
 
-def refusing(field: Survey, indices: NDArray[np.int64], room: Room, *, floor: int, policy: Policy) -> Because:
-    """Why the guard refuses to let the segments *indices* of one torrent go although the node is over its quota."""
-    torrent = field.torrents[int(field.owner[indices[0]])]
-    health = torrent.health
-    required = guard.holders_required(floor=floor, shrunk=True, mirrors=health.mirrors, policy=policy)
-    holders = int(health.guards[indices - torrent.first].min())
-    age = None if health.age is None else health.age.total_seconds()
-    seen = guard.Evidence(holders=holders, age_s=age, mirrors=health.mirrors)
-    evidence = sight(torrent) | _coverage(field, indices, torrent)
-    evidence |= {
-        "over_quota_bytes": room.over_quota,
-        "smartnode_holders_seen": None if age is None else holders,
-        "smartnode_holders_required": required,
-        "smartnode_holders_proved": 0,
-    }
-    clause = guard.refusal(seen, required=required, policy=policy)
-    text = f"over quota, waiting: {room.over_quota} bytes over; {clause}"
+def shrinking(field: Survey, indices: NDArray[np.int64], room: Room, verdict: Verdict) -> Because:
+    """Why the segments *indices* of one torrent go, or may not go, while the node is over its quota."""
+    evidence = _judged(field, indices, verdict) | {"over_quota_bytes": room.over_quota}
+    over = f"{room.over_quota} bytes over"
+    if verdict.permitted:
+        text = f"over quota, letting go: {over}; {_proof(verdict)}"
+    else:
+        text = f"over quota, waiting: {over}; {verdict.reason}"
     return Because(rule=Rule.OVER_QUOTA, text=text, evidence=evidence)
+
+
+def swapping(field: Survey, indices: NDArray[np.int64], swaps: Exchange, verdict: Verdict) -> Because:
+    """Why the segments *indices* of one torrent make room for rarer ones."""
+    torrent = field.torrents[int(field.owner[indices[0]])]
+    evidence = _judged(field, indices, verdict) | {"share_bytes": int(swaps.share), "moving_bytes": int(swaps.moving)}
+    text = f"makes room for rarer segments: {_seen(torrent, evidence)}; {_proof(verdict)}"
+    return Because(rule=Rule.SWAP, text=text, evidence=evidence)
+
+
+def _judged(field: Survey, indices: NDArray[np.int64], verdict: Verdict) -> Numbers:
+    torrent = field.torrents[int(field.owner[indices[0]])]
+    return (
+        sight(torrent)
+        | _coverage(field, indices, torrent)
+        | {
+            "smartnode_holders_seen": verdict.seen,
+            "smartnode_holders_required": verdict.required,
+            "smartnode_holders_proved": verdict.proved,
+        }
+    )
+
+
+def _proof(verdict: Verdict) -> str:
+    return f"{verdict.proved} better-ranked smartnodes were proved to hold every piece, {verdict.required} are needed"
 
 
 def entry(

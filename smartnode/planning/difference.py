@@ -6,7 +6,7 @@ started now; pieces that leave are named apart, because they leave by another wa
 is left as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,18 +81,25 @@ def difference(
 
 
 def _prefix(order: tuple[SegmentRef, ...], policy: Policy, room: Room) -> tuple[SegmentRef, ...]:
-    """Return what one cycle starts: what does not fit the room is passed over, the pace ends the walk."""
+    """Return what one cycle starts."""
     left, pace = min(room.free, room.disk_room), int(policy.pace * room.quota)
-    taken: list[SegmentRef] = []
-    for segment in order:
-        if segment.bytes > left:
+    return tuple(order[at] for at in paced([segment.bytes for segment in order], left=left, pace=pace))
+
+
+def paced(sizes: Sequence[int], *, left: int, pace: int) -> list[int]:
+    """Return the positions that one cycle starts: what does not fit *left* bytes is passed over, *pace* bytes end the
+    walk, one segment is always begun.
+    """
+    taken: list[int] = []
+    for position, size in enumerate(sizes):
+        if size > left:
             continue
-        if taken and segment.bytes > pace:
+        if taken and size > pace:
             break
-        taken.append(segment)
-        left = Bytes(left - segment.bytes)
-        pace -= segment.bytes
-    return tuple(taken)
+        taken.append(position)
+        left -= size
+        pace -= size
+    return taken
 
 
 def _is_cut_alike(segment: SegmentRef, layout: Layout | None) -> bool:

@@ -5,10 +5,10 @@
   measurement (as allocated and as in flight); that much doubt is given to the promises unless a limit is really broken.
   Promises of a withdrawn item are dropped always.
 - Below keep_free the least valuable segments go until the deficit is covered, and no segment more.
-- Over the quota the same order names what would go; the guard refuses it.
+- Over the quota the same order names what would go; it goes where the guard permits it, the rest waits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,17 +23,21 @@ from smartnode.planning.survey import Survey
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Release:
-    """Indices into the survey: *dropped* promises, *forced* out by keep_free, *refused* by the guard; least valuable
-    first.
+    """Indices into the survey: *dropped* promises, *forced* out by keep_free, *permitted* and *refused* by the guard
+    over the quota; least valuable first. *rest*: all that is held and not forced out, in the same order.
     """
 
     dropped: NDArray[np.int64]
     forced: NDArray[np.int64]
+    permitted: NDArray[np.int64]
     refused: NDArray[np.int64]
+    rest: NDArray[np.int64]
 
 
-def release(field: Survey, room: Room, holdings: Mapping[InfoHash, Holding]) -> Release:
-    """Decide what leaves."""
+def release(
+    field: Survey, room: Room, holdings: Mapping[InfoHash, Holding], *, permits: Callable[[int], bool]
+) -> Release:
+    """Decide what leaves; *permits*: what the guard says of one segment."""
     order = field.worth_less
     promised = field.size - field.cost - field.held
     withdrawn = np.array([each.placed.withdrawn for each in field.torrents], dtype=np.bool_)[field.owner]
@@ -43,8 +47,30 @@ def release(field: Survey, room: Room, holdings: Mapping[InfoHash, Holding]) -> 
     held = order[field.held[order] > 0]
     forced = _until(held, field.held, room.below_floor)
     rest = held[len(forced) :]
-    refused = _until(rest, field.held, room.over_quota - total(field.held[forced]))
-    return Release(dropped=np.concatenate((ended, dropped)), forced=forced, refused=refused)
+    permitted, refused = shrink(rest, field.held, room.over_quota - total(field.held[forced]), permits=permits)
+    return Release(
+        dropped=np.concatenate((ended, dropped)), forced=forced, permitted=permitted, refused=refused, rest=rest
+    )
+
+
+def shrink(
+    order: NDArray[np.int64], weight: NDArray[np.int64], needed: int, *, permits: Callable[[int], bool]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what of *order* goes, until *needed* bytes are free, and what would go next were it permitted: bytes per
+    index in *weight*.
+    """
+    gone: list[int] = []
+    stays: list[int] = []
+    for index in order.tolist():
+        if needed <= 0:
+            break
+        if permits(index):
+            gone.append(index)
+            needed -= int(weight[index])
+        else:
+            stays.append(index)
+    refused = np.array(stays, dtype=np.int64)
+    return np.array(gone, dtype=np.int64), _until(refused, weight, needed)
 
 
 def _overcommitted(room: Room, holdings: Mapping[InfoHash, Holding]) -> int:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Rule
 from smartnode.planning import water
+from smartnode.planning.field import Field
 from smartnode.planning.segments import total
-from smartnode.planning.survey import Survey
 
 GROWTH_SHARE: Final = 0.3
 """Part of the swarm's growth that l_f looks ahead: others fill at the same time."""
@@ -41,7 +41,7 @@ class Choice:
     fetch_level: float | None
 
 
-def choose(field: Survey, *, free: Bytes, growth: Bytes) -> Choice:
+def choose(field: Field, *, free: Bytes, growth: Bytes) -> Choice:
     """Fill *free* bytes."""
     missing = np.flatnonzero(field.offered & (field.cost > 0))
     gate = gate_of(field, free)
@@ -50,14 +50,16 @@ def choose(field: Survey, *, free: Bytes, growth: Bytes) -> Choice:
     candidate = wanted & (cost <= free)
     fetch_level = water.level(u[candidate], cost[candidate], max(GROWTH_SHARE * growth, free))
     order, classes = _order(field, missing[candidate], fetch_level)
-    taken = _fill(field.cost[order].tolist(), free)
+    taken = fitting(field.cost[order], free)
     chosen = order[taken]
-    crowded = np.setdiff1d(missing[wanted], chosen)
+    passed = np.zeros(len(field.cost), dtype=np.bool_)
+    passed[missing[wanted]] = True
+    passed[chosen] = False
     mine = field.offered
     return Choice(
         chosen=chosen,
         rules=tuple(_CLASS_RULES[number] for number in classes[taken].tolist()),
-        crowded=crowded,
+        crowded=np.flatnonzero(passed),
         covered=missing[~wanted],
         level=water.level(field.base[mine], field.size[mine], field.capacity),
         gate=gate,
@@ -65,7 +67,7 @@ def choose(field: Survey, *, free: Bytes, growth: Bytes) -> Choice:
     )
 
 
-def gate_of(field: Survey, free: Bytes) -> int:
+def gate_of(field: Field, free: Bytes) -> int:
     """F + 1, with F at what the archive holds and this node can still add."""
     mine = field.offered
     reach = field.capacity + min(free, total(field.cost[mine]))
@@ -73,7 +75,7 @@ def gate_of(field: Survey, free: Bytes) -> int:
 
 
 def _order(
-    field: Survey, candidates: NDArray[np.int64], fetch_level: float | None
+    field: Field, candidates: NDArray[np.int64], fetch_level: float | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Candidates, most wanted first, and the class of each."""
     if fetch_level is None:
@@ -87,11 +89,19 @@ def _order(
     return candidates[order], classes[order]
 
 
-def _fill(costs: list[int], free: int) -> NDArray[np.int64]:
-    """Positions of what fits, first come first served."""
+def fitting(costs: NDArray[np.int64], free: int) -> NDArray[np.int64]:
+    """Positions of what fits *free* bytes, first come first served; what does not fit is passed over."""
+    first = int(np.searchsorted(np.cumsum(costs), free, side="right"))
+    rest = costs[first:]
+    if not len(rest):
+        return np.arange(first)
+    free -= int(costs[:first].sum())
+    least = np.minimum.accumulate(rest[::-1])[::-1]
     taken: list[int] = []
-    for position, cost in enumerate(costs):
-        if cost <= free:
-            taken.append(position)
-            free -= cost
-    return np.array(taken, dtype=np.int64)
+    at = 0
+    while at < len(rest) and least[at] <= free:
+        if rest[at] <= free:
+            taken.append(first + at)
+            free -= int(rest[at])
+        at += 1
+    return np.concatenate([np.arange(first), np.array(taken, dtype=np.int64)])

@@ -1,38 +1,137 @@
-"""The guard: nothing that is held goes without proof that enough others hold it.
+"""The guard: a held segment goes only while enough others are proved to hold it, and only from one node at a time.
 
-The proof itself (block proofs of holders, ranks of the epoch, age of the holders, a synchronised clock) arrives with a
-later protocol step; until then every eviction that needs it is refused, and the refusal names what is missing.
+Why no interleaving destroys the last copy, with K >= 1 better-ranked proved holders asked for:
+
+- Within an epoch ranks are fixed, and only the lowest-ranked of all holders seen since the epoch began may evict. All
+  of them are seen, because a node needs a look from the epoch's quiet window, in which nobody evicts. So at most one
+  node evicts a segment per epoch, and the K best-ranked holders never find K better ones: they keep it.
+- Across epochs a view is younger than the quiet window, so nothing that was decided in the last epoch is unseen.
+- What is not known refuses: no look, no proof, a clock that may be wrong.
+
+Only smartnodes of this network count: other clients and web seeds obey no guard. Holders of one network (/24, /48) or
+of one operator are one holder.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from smartnode.planning.policy import Policy
+from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.planning.ranks import rank
+from smartnode.planning.terms import Terms
+
+Segment = tuple[InfoHash, int]
+"""A torrent's info-hash and the number of a segment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Another smartnode that was seen with a whole segment since the epoch began.
+
+    *group*: its network (/24, /48), or the operator that it shares with others. *holds*: seen with the segment within
+    A_guard, by connection or probe. *age*: how long ago it was first seen with the segment. *proved*: blocks of it were
+    compared with our own within A_guard; None: not tried, or it did not answer.
+    """
+
+    node: NodeId
+    group: str
+    holds: bool
+    age: timedelta
+    proved: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is seen of one segment: smartnode holders in contact within A_guard, age of the view (None: never looked),
-    live mirrors (None: unknown).
+    """What is known about one held segment in this epoch. *looked_quiet*: the swarm was looked at in the epoch's quiet
+    window.
     """
 
-    holders: int
-    age_s: float | None
+    rivals: tuple[Rival, ...] = ()
+    looked_quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """All that the guard is told for one plan. *clock*: why the clock cannot be trusted, None when it can."""
+
+    evidence: Mapping[Segment, Evidence] = field(default_factory=dict)
+    clock: str | None = "the clock was not checked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stakes:
+    """How much depends on one segment. *floor*: F, the whole copies below the water level. *shrunk*: the volunteer
+    lowered the quota below what is held. *mirrors*: live web seeds of its item, None: unknown.
+    """
+
+    floor: int
+    shrunk: bool
     mirrors: int | None
 
 
-def holders_required(*, floor: int, shrunk: bool, mirrors: int | None, policy: Policy) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """*permitted*, or *reason* says in one clause what is missing. *proved*: better-ranked proved holders, one per
+    network; *required*: how many there must be; *seen*: smartnodes seen with the segment since the epoch began.
+    *provable*: only proofs are missing.
+    """
+
+    permitted: bool
+    reason: str
+    required: int
+    proved: int
+    seen: int
+    provable: bool = False
+
+
+def holders_required(stakes: Stakes, terms: Terms) -> int:
     """Better-ranked smartnode holders that an eviction needs: K, but 1 where the archive stands below two copies or
     the volunteer shrank the quota, and one more while no mirror is known to be alive.
     """
-    return (1 if shrunk or floor < 2 else policy.k) + (0 if mirrors else 1)  # noqa: PLR2004 - F < 2 is the rule's own
+    return (1 if stakes.shrunk or stakes.floor < 2 else terms.k) + (0 if stakes.mirrors else 1)  # noqa: PLR2004 - F < 2 is the rule's own
 
 
-def refusal(evidence: Evidence, *, required: int, policy: Policy) -> str:
-    """Say in one clause why an eviction is refused."""
-    minutes = policy.a_guard.total_seconds() / 60
-    seen = f"{evidence.holders} seen" if evidence.age_s is not None else "the swarm was never looked at"
-    age = "" if evidence.age_s is None else f" in a view {evidence.age_s / 60:.0f} min old"
-    return (
-        f"needs {required} smartnode holders of every piece, each proved within {minutes:.0f} min "
-        f"({seen}{age}); this version cannot prove holders yet, so it lets nothing go"
+def judge(hearing: Hearing, segment: Segment, stakes: Stakes, *, node: NodeId, now: datetime, terms: Terms) -> Verdict:
+    """Say whether *node* may let *segment* go now."""
+    told = hearing.evidence.get(segment, Evidence())
+    required = holders_required(stakes, terms)
+    age = terms.holder_age_shrink if stakes.shrunk else terms.holder_age_swap
+    info_hash, number = segment
+    epoch = terms.epoch_of(now)
+    own = rank(node, info_hash, segment=number, epoch=epoch)
+    ranks = {rival.node: rank(rival.node, info_hash, segment=number, epoch=epoch) for rival in told.rivals}
+    better = [rival for rival in told.rivals if ranks[rival.node] > own]
+    able = [each for each in better if each.holds and each.proved is not False and each.age >= age]
+    proved, seen = _groups(each for each in able if each.proved), len(told.rivals)
+    reason = _lacking(hearing, told, terms, now) or _outranked(told, better)
+    provable = not reason and _groups(able) >= required
+    if not reason and proved >= required:
+        return Verdict(permitted=True, reason="", required=required, proved=proved, seen=seen, provable=True)
+    reason = reason or f"{proved} of them proved, {seen} seen"
+    return Verdict(
+        permitted=False,
+        reason=f"needs {required} better-ranked smartnodes proved to hold every piece: {reason}",
+        required=required,
+        proved=proved,
+        seen=seen,
+        provable=provable,
     )
+
+
+def _lacking(hearing: Hearing, told: Evidence, terms: Terms, now: datetime) -> str:
+    if hearing.clock is not None:
+        return hearing.clock
+    if terms.is_quiet(now):
+        return "the epoch has just begun, everybody looks and nobody evicts"
+    if not told.looked_quiet:
+        return "the swarm was not looked at while this epoch was quiet"
+    return ""
+
+
+def _outranked(told: Evidence, better: list[Rival]) -> str:
+    lower = len(told.rivals) - len(better)
+    return f"{lower} of {len(told.rivals)} holders are ranked below this node and go first" if lower else ""
+
+
+def _groups(rivals: Iterable[Rival]) -> int:
+    return len({rival.group for rival in rivals})

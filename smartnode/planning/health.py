@@ -28,8 +28,7 @@ _CLOCK_SLACK = timedelta(minutes=5)
 class Health:
     """One entry per segment, except *known*, *age* (None: never looked) and *mirrors* (None: unknown).
 
-    *copies*: other holders remembered; *coming*: 1 while the segment is in progress elsewhere; *guards*: smartnode
-    holders in contact within A_guard.
+    *copies*: other holders remembered; *coming*: 1 while the segment is in progress elsewhere.
     """
 
     known: bool
@@ -37,14 +36,13 @@ class Health:
     mirrors: int | None
     copies: NDArray[np.int64]
     coming: NDArray[np.int64]
-    guards: NDArray[np.int64]
 
 
 def observe(view: SwarmView | None, cut: Cut, *, policy: Policy, node: NodeId, now: datetime) -> Health:
     """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed."""
-    copies, coming, guards, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(4))
+    copies, coming, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(3))
     if view is None or view.looked_at is None:
-        return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming, guards=guards)
+        return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming)
     known = is_within(policy.a_max, view.looked_at, now)
     for holder in distinct(view.holders, node):
         if holder.pieces.length != cut.layout.num_pieces or not is_within(policy.t_mem, holder.last_contact, now):
@@ -54,15 +52,11 @@ def observe(view: SwarmView | None, cut: Cut, *, policy: Policy, node: NodeId, n
         copies += whole
         if view.looked_at - holder.last_contact <= policy.t_urg:
             online |= whole
-        if holder.smartnode and is_within(policy.a_guard, holder.last_contact, now):
-            guards += whole
         if holder.progressed_at is not None and is_within(policy.t_progress, holder.progressed_at, now):
             coming |= cut.touched(have) & ~whole
     copies[online == 0] = 0
     age = max(now - view.looked_at, timedelta(0))
-    return Health(
-        known=known, age=age, mirrors=view.mirrors if known else None, copies=copies, coming=coming, guards=guards
-    )
+    return Health(known=known, age=age, mirrors=view.mirrors if known else None, copies=copies, coming=coming)
 
 
 def distinct(holders: Iterable[Holder], node: NodeId) -> list[Holder]:

@@ -1,12 +1,14 @@
 """A plan is a function of what is told: same inputs, same plan; no clock, no randomness, no I/O, no state.
 
-The path: roster (each torrent once) -> survey (segments side by side) -> release (what leaves) -> choose (what the free
-quota is for) -> entries with their reasons. Whatever is held is in *keep* or in *evictions*; what is promised and not
-in its torrent's *keep* is dropped by `difference.py`.
+The path: roster (each torrent once) -> survey (segments side by side) -> release (what must leave) -> choose (what the
+free quota is for) -> exchange (what a full node gives up for something rarer) -> entries with their reasons. Whatever
+is held is in *keep* or in *evictions*; what is promised and not in its torrent's *keep* is dropped by `difference.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +21,22 @@ from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
 from smartnode.planning import because
 from smartnode.planning.evict import Release, release
-from smartnode.planning.fetch import Choice, choose
+from smartnode.planning.fetch import Choice, choose, gate_of
+from smartnode.planning.guard import Hearing, Segment, Stakes, Verdict, judge
 from smartnode.planning.policy import Candidate, Policy
 from smartnode.planning.roster import enrol
 from smartnode.planning.segments import total
 from smartnode.planning.survey import Survey, survey
+from smartnode.planning.swap import NOTHING, Exchange, exchange, take
+from smartnode.planning.terms import swap_draw
+
+BLIND: Final = Hearing()
+"""Nothing is known of other holders, so the guard permits nothing."""
+
+PROOFS: Final = 2
+"""How many times what should go is proved, because not every holder answers."""
+
+_NONE: Final = np.zeros(0, dtype=np.int64)
 
 
 def make_plan(
@@ -36,23 +49,49 @@ def make_plan(
     node_id: NodeId,
     now: datetime,
     growth: Bytes,
+    hearing: Hearing = BLIND,
+    swapping: bool = False,
 ) -> Plan:
-    """Plan for the whole free quota; *growth*: by how many bytes C^ grew since the last cycle, 0 in the first."""
+    """Plan for the whole free quota; *growth*: by how many bytes C^ grew since the last cycle, 0 in the first.
+
+    *hearing*: what is known of other holders; without it nothing leaves but for keep_free. *swapping*: this cycle is
+    the one of the node's swap period.
+    """
     roster, unplaced = enrol(candidates, holdings, now)
     field = survey(roster, views, policy=policy, node=node_id, now=now)
-    leaving = release(field, room, holdings)
+    gate = gate_of(field, room.free)
+    judging = partial(judge, hearing, node=node_id, now=now, terms=policy.terms)
+    bench = Bench(field, judging, floor=gate - 1, shrunk=room.over_quota > 0)
+    leaving = release(field, room, holdings, permits=bench.permits)
     choice = choose(field, free=room.free, growth=growth)
+    swaps, swapped = NOTHING, _NONE
+    if swapping and not room.over_quota and not len(choice.chosen):
+        swaps = exchange(field, gate=gate, quota=room.quota, growth=growth, policy=policy)
+        draw = swap_draw(node_id, policy.terms.swap_number(node_id, now))
+        swapped = take(swaps, field.held, draw=draw, permitted=bench.permits)
     fetch = tuple(
         because.entry(field, group.tolist(), because.fetching(field, group, rule, choice), field.cost)
         for group, rule in _groups(field, choice.chosen, choice.rules)
     )
+    gone = np.concatenate((leaving.forced, leaving.permitted, swapped))
     return Plan(
         fetch=fetch,
-        keep=_keep(field, leaving),
-        evict=_evict(field, leaving, room, floor=choice.gate - 1, policy=policy),
+        keep=_keep(field, gone=gone, dropped=leaving.dropped),
+        evict=(
+            *_forced(field, leaving.forced, room),
+            *_shrunk(field, leaving, room, bench),
+            *_swapped(field, swapped, swaps, bench),
+        ),
         declined=(*unplaced, *_declined(field, choice, room)),
         order=tuple(field.ref(index, int(field.cost[index])) for index in choice.chosen.tolist()),
-        evictions=tuple(field.ref(index, int(field.held[index])) for index in leaving.forced.tolist()),
+        evictions=tuple(field.ref(index, int(field.held[index])) for index in gone.tolist()),
+        contested=tuple(
+            field.ref(index, int(field.held[index]))
+            for index in (
+                *bench.contested(leaving.rest, PROOFS * room.over_quota),
+                *bench.contested(swaps.leaving, PROOFS * swaps.share),
+            )
+        ),
         quota_bytes=room.quota,
         capacity=field.capacity,
         level=choice.level,
@@ -61,11 +100,48 @@ def make_plan(
     )
 
 
-def _keep(field: Survey, leaving: Release) -> tuple[PlanEntry, ...]:
-    """Whole segments and stray pieces per torrent: held, or promised and not dropped; never what is forced out."""
-    dropped, forced = np.zeros(len(field.owner), dtype=np.bool_), np.zeros(len(field.owner), dtype=np.bool_)
-    dropped[leaving.dropped] = True
-    forced[leaving.forced] = True
+class Bench:
+    """The guard's verdicts on the segments of one survey; each is judged once."""
+
+    def __init__(
+        self, field: Survey, judging: Callable[[Segment, Stakes], Verdict], *, floor: int, shrunk: bool
+    ) -> None:
+        """Ask *judging*; *floor*: whole copies below the level; *shrunk*: the node is over its quota."""
+        self._field = field
+        self._judging = judging
+        self._floor = floor
+        self._shrunk = shrunk
+        self._verdicts: dict[int, Verdict] = {}
+
+    def permits(self, index: int) -> bool:
+        """Segment *index* may go."""
+        return self.on(index).permitted
+
+    def contested(self, order: NDArray[np.int64], needed: float) -> list[int]:
+        """Return the first *needed* bytes of *order* that may go once their holders are proved."""
+        found: list[int] = []
+        for index in order.tolist() if needed > 0 else ():
+            if needed <= 0:
+                break
+            if self.on(index).provable:
+                found.append(index)
+                needed -= int(self._field.held[index])
+        return found
+
+    def on(self, index: int) -> Verdict:
+        """Return the verdict on segment *index* of the survey."""
+        if index not in self._verdicts:
+            torrent = self._field.torrents[int(self._field.owner[index])]
+            stakes = Stakes(floor=self._floor, shrunk=self._shrunk, mirrors=torrent.health.mirrors)
+            self._verdicts[index] = self._judging((torrent.placed.info_hash, index - torrent.first), stakes)
+        return self._verdicts[index]
+
+
+def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64]) -> tuple[PlanEntry, ...]:
+    """Whole segments and stray pieces per torrent: held, or promised and not *dropped*; never what is *gone*."""
+    unpromised, leaving = np.zeros(len(field.owner), dtype=np.bool_), np.zeros(len(field.owner), dtype=np.bool_)
+    unpromised[dropped] = True
+    leaving[gone] = True
     entries: list[PlanEntry] = []
     for torrent in field.torrents:
         holding, cut = torrent.placed.holding, torrent.cut
@@ -73,10 +149,10 @@ def _keep(field: Survey, leaving: Release) -> tuple[PlanEntry, ...]:
             continue
         own = slice(torrent.first, torrent.first + cut.count)
         pieces = cut.layout.num_pieces
-        gone = np.repeat(forced[own], cut.step)[:pieces]
-        unasked = np.repeat(dropped[own] | forced[own], cut.step)[:pieces]
+        out = np.repeat(leaving[own], cut.step)[:pieces]
+        unasked = np.repeat(unpromised[own] | leaving[own], cut.step)[:pieces]
         have, wanted = holding.have.to_array(), holding.missing.to_array()
-        kept = (have & ~gone) | (wanted & ~unasked)
+        kept = (have & ~out) | (wanted & ~unasked)
         if not (kept.any() or wanted.any()):
             continue
         entries.append(
@@ -88,7 +164,7 @@ def _keep(field: Survey, leaving: Release) -> tuple[PlanEntry, ...]:
                 item_bytes=cut.layout.total_size,
                 because=because.keeping(
                     torrent,
-                    have=total(cut.bytes_in(have & ~gone)),
+                    have=total(cut.bytes_in(have & ~out)),
                     promised=total(cut.bytes_in(wanted & ~unasked)),
                     dropped=total(cut.bytes_in(wanted & unasked)),
                 ),
@@ -97,23 +173,35 @@ def _keep(field: Survey, leaving: Release) -> tuple[PlanEntry, ...]:
     return tuple(entries)
 
 
-def _evict(field: Survey, leaving: Release, room: Room, *, floor: int, policy: Policy) -> tuple[PlanEntry, ...]:
-    """Forced out, then refused, each grouped per torrent in the order of its first segment."""
-    forced = [
+def _forced(field: Survey, indices: NDArray[np.int64], room: Room) -> list[PlanEntry]:
+    """What keep_free forces out, per torrent."""
+    return [
         because.entry(field, group.tolist(), because.forcing(field, group, room), field.held)
-        for group, _ in _groups(field, leaving.forced, (Rule.KEEP_FREE,) * len(leaving.forced))
+        for group, _ in _groups(field, indices, (Rule.KEEP_FREE,) * len(indices))
     ]
-    refused = [
+
+
+def _shrunk(field: Survey, leaving: Release, room: Room, bench: Bench) -> list[PlanEntry]:
+    """What goes because the quota was lowered, then what would and may not, per torrent."""
+    return [
         because.entry(
             field,
             group.tolist(),
-            because.refusing(field, group, room, floor=floor, policy=policy),
+            because.shrinking(field, group, room, bench.on(int(group[0]))),
             field.held,
-            permitted=False,
+            permitted=permitted,
         )
-        for group, _ in _groups(field, leaving.refused, (Rule.OVER_QUOTA,) * len(leaving.refused))
+        for indices, permitted in ((leaving.permitted, True), (leaving.refused, False))
+        for group, _ in _groups(field, indices, (Rule.OVER_QUOTA,) * len(indices))
     ]
-    return (*forced, *refused)
+
+
+def _swapped(field: Survey, indices: NDArray[np.int64], swaps: Exchange, bench: Bench) -> list[PlanEntry]:
+    """What is given up for rarer segments, per torrent."""
+    return [
+        because.entry(field, group.tolist(), because.swapping(field, group, swaps, bench.on(int(group[0]))), field.held)
+        for group, _ in _groups(field, indices, (Rule.SWAP,) * len(indices))
+    ]
 
 
 def _declined(field: Survey, choice: Choice, room: Room) -> tuple[PlanEntry, ...]:

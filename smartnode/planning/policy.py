@@ -3,12 +3,12 @@
 Defaults come from the simulations that chose the rule; a node may change each without leaving the network.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from smartnode.domain.catalogue import Item
 from smartnode.domain.pieces import Layout
-from smartnode.planning import protocol
+from smartnode.planning.terms import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,9 @@ class Policy:
     *a_max*: older views are unknown. *t_mem*: how long a holder that went offline still counts.
     *t_urg*: a segment whose holders had all been offline this long when the swarm was last looked at counts as lost.
     *t_progress*: a holder whose piece count grew within this time is still downloading.
-    *a_guard*: age of a view that may support an eviction. *k*: holders that an eviction needs.
+    *a_guard*: age of a view that may support an eviction.
+    *gamma*: part of the imbalance that all nodes together mend per swap; *gamma_many* where the archive's copies are
+    more than 5,000 quotas. *hysteresis*: copies of difference before a swap. *terms*: those of the network.
     """
 
     pace: float = 0.10
@@ -32,11 +34,17 @@ class Policy:
     t_urg: timedelta = timedelta(hours=2)
     t_progress: timedelta = timedelta(minutes=30)
     a_guard: timedelta = timedelta(minutes=5)
-    k: int = protocol.K
+    gamma: float = 0.5
+    gamma_many: float = 0.1
+    hysteresis: float = 1.0
+    terms: Terms = field(default_factory=Terms)
 
     def __post_init__(self) -> None:
-        if not 0 < self.pace <= 1 or self.kappa < 0 or self.lambda_ <= 0 or self.k < 1:
-            message = f"pace in (0, 1], kappa >= 0, lambda > 0, k >= 1, not {self}"
+        if not 0 < self.pace <= 1 or self.kappa < 0 or self.lambda_ <= 0:
+            message = f"pace in (0, 1], kappa >= 0, lambda > 0, not {self}"
+            raise ValueError(message)
+        if not 0 < self.gamma_many <= self.gamma <= 1 or self.hysteresis < 0:
+            message = f"0 < gamma_many <= gamma <= 1, hysteresis >= 0, not {self}"
             raise ValueError(message)
         if min(self.a_max, self.t_mem, self.t_urg, self.t_progress, self.a_guard) <= timedelta(0):
             message = f"the ages of a policy are above zero, not {self}"

@@ -30,6 +30,15 @@ FETCH_EPOCH: Final = 0
 EPOCH: Final = timedelta(hours=2)
 """T_ep: epoch = floor(unix time / T_ep)."""
 
+SWAP_PERIOD: Final = timedelta(hours=1)
+"""A full node exchanges segments once in this time."""
+
+HOLDER_AGE_SWAP: Final = timedelta(hours=12)
+"""How long a holder was seen with a segment before an exchange may rely on it."""
+
+HOLDER_AGE_SHRINK: Final = timedelta(hours=24)
+"""The same after a lowered quota, where one holder is enough."""
+
 QUIET: Final = timedelta(minutes=20)
 """Q: how long after an epoch began nothing is evicted; above the age of any view that the guard may use."""
 

@@ -1,13 +1,11 @@
 """A survey lays every segment of every torrent side by side, in one fixed order: by info-hash, then by number.
 
-The order of items, views, holders and holdings therefore never reaches a decision. All arrays have one entry per
-segment; the laws of the coverage u are those of the placement rule:
-u = copies + own + [copies + own >= 1] * credit - ln(v) / lambda + (mean target - its target).
+The order of items, views, holders and holdings therefore never reaches a decision.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -20,6 +18,7 @@ from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import SegmentRef
 from smartnode.domain.swarm import SwarmView
 from smartnode.planning.demand import WORTH, Demand, demand
+from smartnode.planning.field import Field, lay_out
 from smartnode.planning.health import Health, observe
 from smartnode.planning.policy import Policy
 from smartnode.planning.ranks import fetch_ranks
@@ -48,43 +47,11 @@ class Surveyed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Survey:
-    """All segments. *owner* indexes *torrents*.
-
-    *size*: bytes. *cost*: bytes neither held nor promised. *held*: bytes held. *offered*: may be fetched.
-    *copies*: remembered elsewhere; *coming*: 1 while in progress elsewhere. *base*: u of the first copy less one.
-    *seen*: copies elsewhere as fetching believes them, 0 where not *known*; *coverage*: u with them. *g*: fetch rank.
-    """
+class Survey(Field):
+    """The field of real torrents: *owner* indexes *torrents*, one entry per segment."""
 
     torrents: tuple[Surveyed, ...]
     owner: NDArray[np.int64]
-    size: NDArray[np.int64]
-    cost: NDArray[np.int64]
-    held: NDArray[np.int64]
-    copies: NDArray[np.int64]
-    coming: NDArray[np.int64]
-    known: NDArray[np.bool_]
-    offered: NDArray[np.bool_]
-    base: NDArray[np.float64]
-    seen: NDArray[np.int64]
-    coverage: NDArray[np.float64]
-    g: NDArray[np.float64]
-
-    @property
-    def worth_less(self) -> NDArray[np.int64]:
-        """All segments, the least valuable to hold first.
-
-        Known to be well covered before unknown, unfinished before whole, then the lowest rank. What is in progress
-        elsewhere is no copy yet, so it does not count here.
-        """
-        return np.lexsort((self.g, self.cost == 0, -(self.base + self.copies), ~self.known))
-
-    @property
-    def capacity(self) -> Bytes:
-        """C^: bytes of all copies in sight, one's own included, also where the last look is old."""
-        mine = self.offered
-        elsewhere = int((self.size * (self.copies + self.coming))[mine].sum())
-        return Bytes(elsewhere + int((self.size - self.cost)[mine].sum()))
 
     def ref(self, index: int, size: int) -> SegmentRef:
         """Name a segment, with the *size* bytes that a decision moves."""
@@ -110,29 +77,28 @@ def survey(
         own.append(_own(placed, cut))
         first += cut.count
     counts = [each.cut.count for each in torrents]
-    credit = np.array([min(policy.kappa * (each.health.mirrors or 0), 1.0) for each in torrents], dtype=np.float64)
-    base, spared = np.repeat(credit + _merit(torrents, policy), counts), np.repeat(credit, counts)
-    cost = _joined([cost for cost, _ in own], np.int64)
-    copies = _joined([each.health.copies for each in torrents], np.int64)
-    coming = _joined([each.health.coming for each in torrents], np.int64)
-    known = np.repeat(np.array([each.health.known for each in torrents], dtype=np.bool_), counts)
-    seen = np.where(known, copies + coming, 0)
-    count = seen + (cost == 0)
-    return Survey(
-        torrents=tuple(torrents),
-        owner=np.repeat(np.arange(len(torrents), dtype=np.int64), counts),
+    credit = np.array([credit_of(each.health.mirrors, policy) for each in torrents], dtype=np.float64)
+    field = lay_out(
         size=_joined([each.cut.sizes() for each in torrents], np.int64),
-        cost=cost,
+        cost=_joined([cost for cost, _ in own], np.int64),
         held=_joined([held for _, held in own], np.int64),
-        copies=copies,
-        coming=coming,
-        known=known,
+        copies=_joined([each.health.copies for each in torrents], np.int64),
+        coming=_joined([each.health.coming for each in torrents], np.int64),
+        known=np.repeat(np.array([each.health.known for each in torrents], dtype=np.bool_), counts),
         offered=np.repeat(np.array([each.placed.item is not None for each in torrents], dtype=np.bool_), counts),
-        base=base,
-        seen=seen,
-        coverage=base + count - np.where(count == 0, spared, 0.0),  # no mirror credit before the first copy
+        merit=np.repeat(_merit(torrents, policy), counts),
+        credit=np.repeat(credit, counts),
         g=_joined([fetch_ranks(node, each.placed.info_hash, each.cut.count) for each in torrents], np.float64),
     )
+    columns = {column.name: getattr(field, column.name) for column in fields(Field)}
+    return Survey(
+        torrents=tuple(torrents), owner=np.repeat(np.arange(len(torrents), dtype=np.int64), counts), **columns
+    )
+
+
+def credit_of(mirrors: int | None, policy: Policy) -> float:
+    """Copies that *mirrors* live web seeds are worth beside the first copy; all of them together at most one."""
+    return min(policy.kappa * (mirrors or 0), 1.0)
 
 
 def _own(placed: Placed, cut: Cut) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -31,13 +31,21 @@ def level(base: NDArray[np.float64], weight: NDArray[np.int64], capacity: float)
     """
     if not len(base):
         return None
-    order = np.argsort(base, kind="stable")
-    ascending, heavy = base[order], weight[order].astype(np.float64)
-    area = np.cumsum(heavy)
-    # Poured from the lowest base up to each base in turn: ascending by construction, and whole numbers stay whole.
-    poured = np.concatenate(([0.0], np.cumsum(area[:-1] * np.diff(ascending))))
-    reached = int(np.searchsorted(poured, capacity, side="right")) - 1
-    return float(ascending[reached]) + (capacity - float(poured[reached])) / float(area[reached])
+    lowest = float(base.min())
+    above, heavy = base - lowest, weight.astype(np.float64)
+    height = (capacity + float(heavy @ above)) / float(heavy.sum())
+    # Newton on a convex, piecewise linear function, from above: it falls to the root in finitely many steps, usually
+    # fewer than ten, so that nothing needs sorting.
+    for _ in range(len(base)):
+        wet = above < height
+        area = float(heavy[wet].sum())
+        if not area:
+            return lowest
+        lower = (capacity + float(heavy[wet] @ above[wet])) / area
+        if lower >= height:
+            break
+        height = lower
+    return lowest + height
 
 
 def full_copies(height: float | None) -> int:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from smartnode.domain.holding import Holding
-from smartnode.domain.identity import InfoHash
+from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, node_id
 from smartnode.domain.pieces import Bitfield, Bytes, Layout, PieceRange
 from smartnode.domain.plan import Plan, Rule
 from smartnode.planning.difference import Difference, difference
-from smartnode.planning.guard import Evidence, holders_required, refusal
+from smartnode.planning.guard import Evidence, Hearing, Rival, Stakes, holders_required
 from smartnode.planning.policy import Policy
+from smartnode.planning.terms import Terms
 
 LAYOUT = Layout(total_size=Bytes(3200), piece_length=Bytes(10))
 FULL = Bitfield.full(320)
@@ -80,17 +81,76 @@ def test_over_quota_waits(world: Any) -> None:
     (entry,) = plan.evict
     assert (entry.permitted, entry.because.rule, len(entry.segments)) == (False, Rule.OVER_QUOTA, 3)
     assert entry.because.text == (
-        "over quota, waiting: 250 bytes over; needs 1 smartnode holders of every piece, each proved within 5 min "
-        "(1 seen in a view 0 min old); this version cannot prove holders yet, so it lets nothing go"
+        "over quota, waiting: 250 bytes over; needs 1 better-ranked smartnodes proved to hold every piece: "
+        "the clock was not checked"
     )
     assert entry.because.evidence["smartnode_holders_proved"] == 0
     assert plan.evictions == ()
     assert plan.fetch == ()
     assert _difference(plan, holdings, room).is_empty
     blind: Plan = world.plan([world.candidate(1)], room, holdings=holdings)
-    assert "needs 2 smartnode holders" in blind.evict[0].because.text
-    assert "(the swarm was never looked at)" in blind.evict[0].because.text
-    assert blind.evict[0].because.evidence["smartnode_holders_seen"] is None
+    assert blind.evict[0].because.evidence["view_age_s"] is None
+
+
+def _told(world: Any, number: int, *, others: int, proved: bool | None) -> Hearing:
+    """Every segment of torrent *number* is seen at *others* smartnodes."""
+    rivals = tuple(
+        Rival(
+            node=node_id(NODE_ID_PREFIX + each.to_bytes(12, "big")),
+            group=str(each),
+            holds=True,
+            age=timedelta(days=2),
+            proved=proved,
+        )
+        for each in range(others)
+    )
+    told = Evidence(rivals=rivals, looked_quiet=True)
+    return Hearing(evidence={(world.info_hash(number), segment): told for segment in range(32)}, clock=None)
+
+
+def test_over_quota_shrinks_with_proof(world: Any) -> None:
+    """What may go is named to be proved, and once proved it goes, just until the quota holds; without it all waits."""
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    views = {world.info_hash(1): world.seeds(1, LAYOUT, 2, mirrors=1)}
+    room = replace(world.room(3200, holdings), quota=Bytes(2950))
+    given: dict[str, Any] = {"views": views, "holdings": holdings, "now": world.now + timedelta(minutes=30)}
+    blind: Plan = world.plan([world.candidate(1)], room, **given)
+    assert (blind.evictions, blind.contested) == ((), ())
+    unproved: Plan = world.plan([world.candidate(1)], room, **given, hearing=_told(world, 1, others=2, proved=None))
+    assert unproved.evictions == ()
+    assert len(unproved.contested) == 5
+    plan: Plan = world.plan([world.candidate(1)], room, **given, hearing=_told(world, 1, others=2, proved=True))
+    assert plan.evictions == unproved.contested[:3]
+    permitted = [entry for entry in plan.evict if entry.permitted]
+    assert sum(entry.bytes for entry in permitted) == 300
+    assert {entry.because.rule for entry in plan.evict} == {Rule.OVER_QUOTA}
+    assert permitted[0].because.text == (
+        "over quota, letting go: 250 bytes over; 2 better-ranked smartnodes were proved to hold every piece, "
+        "1 are needed"
+    )
+    assert _difference(plan, holdings, room).evict[world.info_hash(1)].count() == 30
+
+
+def test_a_full_node_swaps(world: Any) -> None:
+    """A full node whose segments have too many copies gives some up for one that nobody holds, in its swap period."""
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    views = {world.info_hash(1): world.seeds(1, LAYOUT, 4, mirrors=1), world.info_hash(2): world.view(2, mirrors=1)}
+    room = world.room(3200, holdings)
+    candidates = [world.candidate(1), world.candidate(2)]
+    given: dict[str, Any] = {"views": views, "holdings": holdings, "now": world.now + timedelta(minutes=30)}
+    blind: Plan = world.plan(candidates, room, **given, swapping=True)
+    assert (blind.evict, blind.evictions) == ((), ())
+    hearing = _told(world, 1, others=3, proved=True)
+    plan: Plan = world.plan(candidates, room, **given, swapping=True, hearing=hearing)
+    assert {entry.because.rule for entry in plan.evict} == {Rule.SWAP}
+    assert 0 < len(plan.evictions) < 32
+    assert all("makes room for rarer segments: 4 other copies seen" in entry.because.text for entry in plan.evict)
+    kept = Bitfield.from_ranges([pieces for entry in plan.keep for pieces in entry.segments], 320)
+    assert kept == FULL - _difference(plan, holdings, room).evict[world.info_hash(1)]
+    asked: Plan = world.plan(candidates, room, **given, swapping=True, hearing=_told(world, 1, others=3, proved=None))
+    assert set(plan.evictions) < set(asked.contested)
+    idle: Plan = world.plan(candidates, room, **given, hearing=hearing)
+    assert (idle.evict, idle.contested) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -99,15 +159,7 @@ def test_over_quota_waits(world: Any) -> None:
 )
 def test_holders_required(*, floor: int, shrunk: bool, mirrors: int | None, required: int) -> None:
     """K, 1 where F < 2 or the quota was lowered, and one more while no mirror is known to live."""
-    assert holders_required(floor=floor, shrunk=shrunk, mirrors=mirrors, policy=Policy()) == required
-
-
-def test_refusal_names_the_age(world: Any) -> None:
-    """The refusal says how old the view is."""
-    assert world.now.tzinfo is not None
-    text = refusal(Evidence(holders=0, age_s=3600.0, mirrors=None), required=3, policy=Policy())
-    assert "needs 3 smartnode holders" in text
-    assert "(0 seen in a view 60 min old)" in text
+    assert holders_required(Stakes(floor=floor, shrunk=shrunk, mirrors=mirrors), Terms()) == required
 
 
 def test_promises_are_dropped_first(world: Any) -> None:

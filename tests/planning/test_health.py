@@ -71,19 +71,6 @@ def test_urgency_is_per_segment(world: Any) -> None:
     assert _observe(world, world.view(1, gone, here)).copies.tolist() == [2] + [0] * 31
 
 
-def test_guards_are_fresh_smartnodes(world: Any) -> None:
-    """Only smartnode holders in contact within A_guard count for the guard."""
-    fresh, old = world.now - timedelta(minutes=5), world.now - timedelta(minutes=6)
-    view = world.view(
-        1,
-        world.holder(1, FULL, smartnode=True, last_contact=fresh),
-        world.holder(2, FULL, smartnode=True, last_contact=old),
-        world.holder(3, FULL),
-    )
-    health = _observe(world, view)
-    assert (health.guards.tolist(), health.copies.tolist()) == ([1] * 32, [3] * 32)
-
-
 def test_no_view_and_foreign_bitfields(world: Any) -> None:
     """Nothing seen is unknown; a bitfield of another length is not believed."""
     assert not _observe(world, None).known

@@ -89,7 +89,7 @@ def test_an_empty_world(world: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"pace": 0.0}, {"pace": 1.1}, {"kappa": -1.0}, {"lambda_": 0.0}, {"k": 0}, {"t_mem": timedelta(0)}]
+    "wrong", [{"pace": 0.0}, {"pace": 1.1}, {"kappa": -1.0}, {"lambda_": 0.0}, {"gamma": 0.05}, {"t_mem": timedelta(0)}]
 )
 def test_policy_ranges(wrong: dict[str, Any]) -> None:
     """A parameter outside its range is refused."""

@@ -1,0 +1,83 @@
+"""A field is every segment of the archive as one node sees it: numbers only, one array entry per segment.
+
+The decisions (fetch, swap, what leaves first) read nothing else, so a fleet of simulated nodes runs the very functions
+that a real node runs. The laws of the coverage u are those of the placement rule:
+u = copies + own + [copies + own >= 1] * credit - ln(v) / lambda + (mean target - its target).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartnode.domain.pieces import Bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Field:
+    """All segments, in one fixed order.
+
+    *size*: bytes. *cost*: bytes neither held nor promised. *held*: bytes held. *offered*: may be fetched.
+    *copies*: remembered elsewhere; *coming*: 1 while in progress elsewhere. *base*: u of the first copy less one.
+    *seen*: copies elsewhere as fetching believes them, 0 where not *known*; *coverage*: u with them. *g*: fetch rank.
+    """
+
+    size: NDArray[np.int64]
+    cost: NDArray[np.int64]
+    held: NDArray[np.int64]
+    copies: NDArray[np.int64]
+    coming: NDArray[np.int64]
+    known: NDArray[np.bool_]
+    offered: NDArray[np.bool_]
+    base: NDArray[np.float64]
+    seen: NDArray[np.int64]
+    coverage: NDArray[np.float64]
+    g: NDArray[np.float64]
+
+    @property
+    def worth_less(self) -> NDArray[np.int64]:
+        """All segments, the least valuable to hold first.
+
+        Known to be well covered before unknown, unfinished before whole, then the lowest rank. What is in progress
+        elsewhere is no copy yet, so it does not count here.
+        """
+        return np.lexsort((self.g, self.cost == 0, -(self.base + self.copies), ~self.known))
+
+    @property
+    def capacity(self) -> Bytes:
+        """C^: bytes of all copies in sight, one's own included, also where the last look is old."""
+        mine = self.offered
+        elsewhere = int((self.size * (self.copies + self.coming))[mine].sum())
+        return Bytes(elsewhere + int((self.size - self.cost)[mine].sum()))
+
+
+def lay_out(
+    *,
+    size: NDArray[np.int64],
+    cost: NDArray[np.int64],
+    held: NDArray[np.int64],
+    copies: NDArray[np.int64],
+    coming: NDArray[np.int64],
+    known: NDArray[np.bool_],
+    offered: NDArray[np.bool_],
+    merit: NDArray[np.float64],
+    credit: NDArray[np.float64],
+    g: NDArray[np.float64],
+) -> Field:
+    """Return the field with its coverage; *merit*: what value and target add to u, *credit*: what mirrors add to it."""
+    seen = np.where(known, copies + coming, 0)
+    count = seen + (cost == 0)
+    base = credit + merit
+    return Field(
+        size=size,
+        cost=cost,
+        held=held,
+        copies=copies,
+        coming=coming,
+        known=known,
+        offered=offered,
+        base=base,
+        seen=seen,
+        coverage=base + count - np.where(count == 0, credit, 0.0),  # no mirror credit before the first copy
+        g=g,
+    )

@@ -1,0 +1,93 @@
+"""The swap evens the copies out: a full node gives segments that have too many for segments that have too few.
+
+- Only when the node is full: while anything can be fetched, fetching evens out by itself.
+- What all nodes together still have to move is mv = max(D, E): D bytes are missing below F copies, E lie above F + 1.
+  While the swarm grows by more than mv / 4 since the last cycle the growth will mend it, so nothing is swapped.
+- One node's share is x = gamma * mv * q / C^ bytes: together the nodes move gamma of it, whoever they are and however
+  many. A share that is no whole segment is rounded by a number of the node and the period, never by chance.
+- A segment may go while it is covered, without this copy, at least `hysteresis` more than the one that would come.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartnode.domain.pieces import Bytes
+from smartnode.planning import water
+from smartnode.planning.field import Field
+from smartnode.planning.policy import Policy
+
+GROWTH_LIMIT: Final = 0.25
+"""Part of mv that the swarm may grow by in a cycle before swaps wait."""
+
+MANY: Final = 5_000
+"""C^ / q above which a node swaps more slowly: with so many others acting at once the usual rate overshoots."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Exchange:
+    """*leaving*: indices of held segments that may go, the most covered first; *share*: bytes of them that should.
+
+    *moving*: mv, bytes.
+    """
+
+    leaving: NDArray[np.int64]
+    share: float
+    moving: float
+
+
+NOTHING: Final = Exchange(leaving=np.zeros(0, dtype=np.int64), share=0.0, moving=0.0)
+
+
+def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Policy) -> Exchange:
+    """Say what a full node of *quota* bytes gives up; *gate*: F + 1; *growth*: of C^ since the last cycle."""
+    seen = field.offered & field.known
+    u, weight = field.coverage[seen], field.size[seen].astype(np.float64)
+    missing = float(weight @ np.maximum(gate - 1 - u, 0.0))
+    spare = float(weight @ np.maximum(u - gate, 0.0))
+    moving, capacity = max(missing, spare), field.capacity
+    if moving <= 0 or capacity <= 0 or growth > GROWTH_LIMIT * moving:
+        return NOTHING
+    gamma = policy.gamma_many if capacity > MANY * quota else policy.gamma
+    share = gamma * moving * quota / capacity
+    return Exchange(leaving=_leaving(field, seen, gate, policy), share=share, moving=moving)
+
+
+def take(
+    swap: Exchange, sizes: NDArray[np.int64], *, draw: float, permitted: Callable[[int], bool]
+) -> NDArray[np.int64]:
+    """Return what goes now: the first of *leaving* that are *permitted*, up to the share; *draw* in (0, 1) decides
+    about the segment that the share cuts.
+    """
+    taken: list[int] = []
+    left = swap.share
+    for index in swap.leaving.tolist():
+        if left <= 0:
+            break
+        size = int(sizes[index])
+        if not permitted(index):
+            continue
+        if size > left and draw >= left / size:
+            break
+        taken.append(index)
+        left -= size
+    return np.array(taken, dtype=np.int64)
+
+
+def _leaving(field: Field, seen: NDArray[np.bool_], gate: int, policy: Policy) -> NDArray[np.int64]:
+    """Held segments, the most covered first, as long as what would come for them is worth it."""
+    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0))
+    missing = np.flatnonzero(seen & (field.cost > 0) & (field.coverage < gate - water.SLACK))
+    if not len(held) or not len(missing):
+        return held[:0]
+    going = held[np.lexsort((field.g[held], -field.coverage[held]))]
+    coming = missing[np.argsort(field.coverage[missing], kind="stable")]
+    begins = np.cumsum(field.size[going]) - field.size[going]
+    ends = np.cumsum(field.cost[coming])
+    partner = np.minimum(np.searchsorted(ends, begins, side="right"), len(coming) - 1)
+    gain = field.coverage[going] - 1 - field.coverage[coming[partner]]
+    worth = (gain >= policy.hysteresis - water.SLACK) & (begins < ends[-1])
+    return going[: int(np.argmin(worth)) if not worth.all() else len(going)]
