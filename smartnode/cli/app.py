@@ -54,6 +54,29 @@ def demo(*, nodes: int, as_json: bool) -> None:
 
 
 @app.command()
+@click.option("--nodes", default=100, show_default=True, metavar="N", help="How many nodes.")
+@click.option("--capacity-ratio", default=2.0, show_default=True, metavar="R", help="Donated bytes over the archive's.")
+@click.option("--hours", default=72.0, show_default=True, metavar="H", help="How long they run.")
+@click.option("--seed", default=1, show_default=True, metavar="S", help="The same seed gives the same figures.")
+@click.option(
+    "--rule",
+    default="smartnode",
+    show_default=True,
+    metavar="RULE",
+    help="How they decide: smartnode, no-guard, first-fit, random, rarest-dataset, keepers, rank-only, greedy.",
+)
+@click.option("--set", "more", multiple=True, metavar="KEY=VALUE", help="What else happens: docs/placement.md.")
+@click.option("--plot", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Save plots (PNG) there.")
+@as_json_flag
+def simulate(*, plot: Path | None, as_json: bool, more: tuple[str, ...], **chosen: object) -> None:
+    """Run a fleet of nodes on the planning code and show how near to the optimum it comes."""
+    from smartnode.cli.scenarios import scenario_of
+    from smartnode.cli.simulate import simulate_command
+
+    simulate_command(scenario_of(chosen, more), as_json=as_json, plot=plot)
+
+
+@app.command()
 @config_file
 @as_json_flag
 def plan(config: Path | None, *, as_json: bool) -> None:

@@ -18,7 +18,6 @@ NOT_YET = frozenset(
         "pin",
         "publish",
         "resume",
-        "simulate",
         "unpin",
         "verify",
     }

@@ -41,7 +41,7 @@ def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choi
         case Rule.AT_RISK:
             text = f"at risk: {seen}; coverage {lowest:.2f} is below the fetch level {choice.fetch_level:.2f}"
         case Rule.NEVER_SEEN:
-            text = f"not seen: {seen}; until it is looked at it counts as no copy, and a copy is made in doubt"
+            text = f"not seen lately: {seen}; it is looked at before it is begun, and a copy is made in doubt"
         case _:
             text = f"room is left: {seen}; coverage {lowest:.2f} is below the gate of {choice.gate} copies"
     return Because(rule=rule, text=text, evidence=evidence)

@@ -22,6 +22,9 @@ from smartnode.planning.segments import total
 GROWTH_SHARE: Final = 0.3
 """Part of the swarm's growth that l_f looks ahead: others fill at the same time."""
 
+_APART: Final = 1e4
+_TIE: Final = 1e-9
+
 _CLASS_RULES = (Rule.AT_RISK, Rule.AT_RISK, Rule.NEVER_SEEN, Rule.NEVER_SEEN, Rule.SPARE_ROOM)
 
 
@@ -82,10 +85,13 @@ def _order(
         return candidates, candidates
     u, g = field.coverage[candidates], field.g[candidates]
     gap = fetch_level - u
+    below = gap > 0
     classes = np.where(field.known[candidates], 0, 2) + (gap < 1 - water.SLACK)
-    classes = np.where(gap > 0, classes, 4)
-    drawn = -(np.log(np.where(gap > 0, gap, 1.0)) + g)
-    order = np.lexsort((-g, np.where(gap > 0, drawn, u), classes))
+    classes[~below] = 4
+    drawn = -(np.log(np.where(below, gap, 1.0)) + g)
+    # One key that sorts as (class, drawn) and, above the level, as (class, u, -g): g is below 40, u a few copies.
+    key = classes * _APART + np.where(below, drawn, u - _TIE * g)
+    order = np.argsort(key)
     return candidates[order], classes[order]
 
 
@@ -96,12 +102,15 @@ def fitting(costs: NDArray[np.int64], free: int) -> NDArray[np.int64]:
     if not len(rest):
         return np.arange(first)
     free -= int(costs[:first].sum())
-    least = np.minimum.accumulate(rest[::-1])[::-1]
     taken: list[int] = []
     at = 0
-    while at < len(rest) and least[at] <= free:
-        if rest[at] <= free:
-            taken.append(first + at)
-            free -= int(rest[at])
+    while True:
+        fits = rest[at:] <= free
+        step = int(np.argmax(fits)) if len(fits) else 0
+        if not len(fits) or not fits[step]:
+            break
+        at += step
+        taken.append(first + at)
+        free -= int(rest[at])
         at += 1
     return np.concatenate([np.arange(first), np.array(taken, dtype=np.int64)])

@@ -19,7 +19,8 @@ class Field:
 
     *size*: bytes. *cost*: bytes neither held nor promised. *held*: bytes held. *offered*: may be fetched.
     *copies*: remembered elsewhere; *coming*: 1 while in progress elsewhere. *base*: u of the first copy less one.
-    *seen*: copies elsewhere as fetching believes them, 0 where not *known*; *coverage*: u with them. *g*: fetch rank.
+    *capacity*: C^, bytes of all copies in sight, one's own included, also where the last look is old.
+    *seen*: copies elsewhere as fetching believes them, also of old views; *coverage*: u with them. *g*: fetch rank.
     """
 
     size: NDArray[np.int64]
@@ -33,6 +34,7 @@ class Field:
     seen: NDArray[np.int64]
     coverage: NDArray[np.float64]
     g: NDArray[np.float64]
+    capacity: Bytes
 
     @property
     def worth_less(self) -> NDArray[np.int64]:
@@ -42,13 +44,6 @@ class Field:
         elsewhere is no copy yet, so it does not count here.
         """
         return np.lexsort((self.g, self.cost == 0, -(self.base + self.copies), ~self.known))
-
-    @property
-    def capacity(self) -> Bytes:
-        """C^: bytes of all copies in sight, one's own included, also where the last look is old."""
-        mine = self.offered
-        elsewhere = int((self.size * (self.copies + self.coming))[mine].sum())
-        return Bytes(elsewhere + int((self.size - self.cost)[mine].sum()))
 
 
 def lay_out(
@@ -65,7 +60,7 @@ def lay_out(
     g: NDArray[np.float64],
 ) -> Field:
     """Return the field with its coverage; *merit*: what value and target add to u, *credit*: what mirrors add to it."""
-    seen = np.where(known, copies + coming, 0)
+    seen = copies + coming
     count = seen + (cost == 0)
     base = credit + merit
     return Field(
@@ -80,4 +75,5 @@ def lay_out(
         seen=seen,
         coverage=base + count - np.where(count == 0, credit, 0.0),  # no mirror credit before the first copy
         g=g,
+        capacity=Bytes(int(((size * seen + size - cost) * offered).sum())),
     )

@@ -35,16 +35,15 @@ def level(base: NDArray[np.float64], weight: NDArray[np.int64], capacity: float)
     above, heavy = base - lowest, weight.astype(np.float64)
     height = (capacity + float(heavy @ above)) / float(heavy.sum())
     # Newton on a convex, piecewise linear function, from above: it falls to the root in finitely many steps, usually
-    # fewer than ten, so that nothing needs sorting.
+    # fewer than ten, and what is dry once stays dry, so that nothing needs sorting.
     for _ in range(len(base)):
         wet = above < height
-        area = float(heavy[wet].sum())
-        if not area:
-            return lowest
-        lower = (capacity + float(heavy[wet] @ above[wet])) / area
-        if lower >= height:
+        if wet.all():
             break
-        height = lower
+        above, heavy = above[wet], heavy[wet]
+        if not len(above):
+            return lowest
+        height = (capacity + float(heavy @ above)) / float(heavy.sum())
     return lowest + height
 
 

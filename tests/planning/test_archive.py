@@ -131,12 +131,14 @@ def test_enough_copies_is_declined(world: Any) -> None:
 
 
 def test_known_at_risk_before_never_seen(world: Any) -> None:
-    """Known at risk, then never seen, then what room is left for; a stale view is never seen, its memory capacity."""
+    """Known at risk, then never seen, then what room is left for; a stale view ranks as never
+    seen, with the copies that it remembers.
+    """
     candidates = [world.candidate(n) for n in (1, 2, 3)]
     layout = candidates[0].layout
     views = {
         world.info_hash(1): world.view(1),
-        world.info_hash(2): world.seeds(2, layout, 2, age=timedelta(hours=7)),
+        world.info_hash(2): world.seeds(2, layout, 1, age=timedelta(hours=7)),
         world.info_hash(3): world.seeds(3, layout, 1),
     }
     plan: Plan = world.plan(candidates, world.room(9600 - 100), views=views)
@@ -145,9 +147,9 @@ def test_known_at_risk_before_never_seen(world: Any) -> None:
     classes = [each.info_hash for each in plan.order]
     assert classes[:32] == [world.info_hash(1)] * 32
     assert {entry.because.rule for entry in plan.fetch} >= {Rule.AT_RISK, Rule.NEVER_SEEN}
-    assert plan.capacity == 3 * 3200
+    assert plan.capacity == 2 * 3200
     stale = next(entry for entry in plan.fetch if entry.item.id == "item002").because
-    assert (stale.evidence["copies_seen"], stale.evidence["copies_remembered"]) == (None, 2)
+    assert (stale.evidence["copies_seen"], stale.evidence["copies_remembered"]) == (None, 1)
     assert "420 min ago, is too old to count" in stale.text
 
 

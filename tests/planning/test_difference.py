@@ -14,7 +14,7 @@ def test_paced_prefix(world: Any) -> None:
     """A cycle starts the first segments of the order, pace * quota at most, one at least, none beyond the disk."""
     room = world.room(3200)
     plan: Plan = world.plan([world.candidate(1)], room)
-    assert plan.fetch[0].because.text.startswith("not seen: the swarm was never looked at")
+    assert plan.fetch[0].because.text.startswith("not seen lately: the swarm was never looked at")
     layouts = {world.info_hash(1): LAYOUT}
     for pace, count in ((0.1, 3), (0.001, 1), (1.0, 32)):
         change = difference(plan, holdings={}, room=room, policy=Policy(pace=pace), layouts=layouts)

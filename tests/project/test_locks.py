@@ -100,8 +100,12 @@ def test_what_is_tested_is_what_runs(lock: str) -> None:
 
 
 def test_every_import_of_the_node_is_declared() -> None:
-    """A plain installation finds everything that the code imports, by our own word and not by luck."""
-    assert distributions(imported("smartnode")) <= names(PROJECT["project"]["dependencies"])
+    """A plain installation finds everything that the code imports, by our own word and not by luck; what is drawn on
+    request is an extra.
+    """
+    plots = PROJECT["project"]["optional-dependencies"]["plot"]
+    assert distributions(imported("smartnode")) <= names(PROJECT["project"]["dependencies"] + plots)
+    assert distributions(imported("smartnode")) & names(plots) == names(plots)
 
 
 def test_every_import_of_the_tests_is_declared() -> None:
