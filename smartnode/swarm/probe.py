@@ -1,13 +1,11 @@
 """One look at one peer: connect, shake hands, read which pieces it has, leave; bounded in time and bytes, no payload.
 
-A fresh random peer id each time: the accepting side would take a second connection under a known id for a duplicate.
 After the bitfield it listens a little longer, since lazy bitfields are completed by ``have`` messages, and a little
 longer still when it wants to hear of others: libtorrent's first PEX message comes with its next tick, within 1 s
 (measured), unless the messages of other torrents go before.
 """
 
 import asyncio
-import os
 from dataclasses import dataclass
 
 from smartnode.domain.identity import InfoHash
@@ -16,7 +14,7 @@ from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address
 from smartnode.errors import SwarmError
 from smartnode.swarm import wire
-from smartnode.swarm.way import open_way
+from smartnode.swarm.conversation import Conversation, conversation
 
 PROBE_DEADLINE_S = 5.0
 SETTLE_S = 1.0
@@ -60,45 +58,21 @@ async def probe(
     leaves the protocol.
     """
     until = asyncio.get_running_loop().time() + manners.deadline_s - LEAVE_S
-    try:
-        async with asyncio.timeout(manners.deadline_s):
-            reader, writer = await open_way(
-                address,
-                local_host=manners.local_host,
-                proxy=manners.proxy,
-                limit=wire.frame_limit(num_pieces) + 4,
-            )
-            look = _Look(
-                reader, writer, info_hash=info_hash, num_pieces=num_pieces, manners=manners, pex=pex, until=until
-            )
-            try:
-                return await look.at(address)
-            finally:
-                writer.transport.abort()
-    except TimeoutError as error:
-        message = "the peer did not answer in time"
-        raise SwarmError(message) from error
-    except (OSError, asyncio.IncompleteReadError) as error:
-        message = f"the peer cannot be reached: {error}"
-        raise SwarmError(message) from error
+    async with conversation(
+        address,
+        num_pieces=num_pieces,
+        deadline_s=manners.deadline_s,
+        local_host=manners.local_host,
+        proxy=manners.proxy,
+    ) as talk:
+        return await _Look(talk, num_pieces=num_pieces, manners=manners, pex=pex, until=until).at(address, info_hash)
 
 
 class _Look:
     """One conversation, and what the peer said so far in it."""
 
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        *,
-        info_hash: InfoHash,
-        num_pieces: int,
-        manners: Manners,
-        pex: bool,
-        until: float,
-    ) -> None:
-        self._reader, self._writer = reader, writer
-        self._info_hash = bytes.fromhex(info_hash)
+    def __init__(self, talk: Conversation, *, num_pieces: int, manners: Manners, pex: bool, until: float) -> None:
+        self._talk = talk
         self._num_pieces = num_pieces
         self._manners = manners
         self._wants_pex = pex
@@ -109,27 +83,22 @@ class _Look:
         self._extended: wire.Extended | None = None
         self._named: tuple[Address, ...] | None = None
 
-    async def at(self, address: Address) -> Sighting:
-        self._writer.write(wire.handshake(self._info_hash, os.urandom(20)))
-        theirs = wire.parse_handshake(await self._reader.readexactly(wire.HANDSHAKE_LENGTH))
-        if theirs.info_hash != self._info_hash:
-            message = "the peer answered for another torrent"
-            raise SwarmError(message)
+    async def at(self, address: Address, info_hash: InfoHash) -> Sighting:
+        theirs = await self._talk.greet(info_hash)
         self._speaks_extended = theirs.extended
         if theirs.extended:
-            self._writer.write(wire.extended_handshake(self._manners.client, pex=self._wants_pex))
+            self._talk.say(wire.extended_handshake(self._manners.client, pex=self._wants_pex))
         await self._listen()
         if self._pieces is None:
             message = "the peer did not say which pieces it has"
             raise SwarmError(message)
-        ours = self._writer.get_extra_info("sockname")
         return Sighting(
             address=address,
             peer_id=theirs.peer_id,
             client=self._extended.client if self._extended else None,
             upload_only=self._extended.upload_only if self._extended else False,
             pieces=self._pieces | Bitfield.from_indices(self._haves, self._num_pieces),
-            named=tuple(a for a in self._named or () if a != address and (a.host, a.port) != tuple(ours or ())[:2]),
+            named=tuple(a for a in self._named or () if a != address and (a.host, a.port) != self._talk.ours),
         )
 
     async def _listen(self) -> None:
@@ -141,7 +110,9 @@ class _Look:
                 complete_at = loop.time()
             ends = None if complete_at is None else min(complete_at + self._stays_s(), self._until)
             try:
-                frame = await asyncio.wait_for(self._frame(), None if ends is None else max(0.0, ends - loop.time()))
+                frame = await asyncio.wait_for(
+                    self._talk.frame(), None if ends is None else max(0.0, ends - loop.time())
+                )
             except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
                 if ends is None:
                     raise
@@ -165,15 +136,5 @@ class _Look:
                 self._extended = frame
             case wire.Pex(added=added):
                 self._named = (self._named or added) if self._wants_pex else None
-            case wire.Other() | None:
+            case _:
                 pass
-
-    async def _frame(self) -> wire.Frame | None:
-        """Read one frame; None for a keep-alive."""
-        length = int.from_bytes(await self._reader.readexactly(4), "big")
-        if length == 0:
-            return None
-        if length > wire.frame_limit(self._num_pieces):
-            message = f"the peer sent a frame of {length} bytes"
-            raise SwarmError(message)
-        return wire.parse_frame(await self._reader.readexactly(length), self._num_pieces)

@@ -1,6 +1,7 @@
-"""The BitTorrent wire protocol, as far as looking needs it: bytes in, frames out, nothing trusted (BEP 3, 6, 10, 11).
+"""The BitTorrent wire protocol, as far as looking and proving need it: bytes in, frames out, nothing trusted (BEP 3, 6,
+10, 11, 54).
 
-Laws: a frame longer than what its kind may have ends the conversation; spare bits are cleared, never believed; our own
+Laws: a frame longer than what its kind may have ends the conversation; spare bits are refused, never believed; our own
 handshake never claims upload_only (two upload-only peers disconnect before bitfields are exchanged).
 """
 
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smartnode.domain.pieces import Bitfield
+from smartnode.domain.proof import BLOCK_MAX_BYTES, Block
 from smartnode.domain.swarm import Address
 from smartnode.errors import MetainfoError, SwarmError
 from smartnode.metainfo import bencode
@@ -20,11 +22,18 @@ EXTENDED_MAX_BYTES = 64 << 10
 CLIENT_MAX_CHARACTERS = 128
 OUR_PEX = 1
 """The id under which peers send us their PEX messages."""
+OUR_DONT_HAVE = 2
+"""The id under which peers take back their word about a piece (BEP 54)."""
 PEX_MAX = 50
 """Addresses of each family that one PEX message may add (BEP 11)."""
 
-HAVE, BITFIELD, HAVE_ALL, HAVE_NONE, EXTENDED = 4, 5, 14, 15, 20
-HAVE_BYTES = 4
+CHOKE, UNCHOKE, HAVE, BITFIELD, REQUEST, PIECE = 0, 1, 4, 5, 6, 7
+HAVE_ALL, HAVE_NONE, REJECT, EXTENDED = 14, 15, 16, 20
+SAYS_PIECES = frozenset({BITFIELD, HAVE_ALL, HAVE_NONE})
+INDEX_BYTES = 4
+INTERESTED = b"\x00\x00\x00\x01\x02"
+NOTHING = b"\x00\x00\x00\x01\x0f"
+"""We have no piece, as a whole frame: who speaks BEP 6 says what it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +60,38 @@ class Have:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DontHave:
+    """The peer has lost a piece (BEP 54)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choke:
+    """The peer serves us no more; what was asked and not served is void."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchoke:
+    """The peer serves what we ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """The peer sent a block; *data* is 1 to 16,384 bytes, as many as *block* says."""
+
+    block: Block
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """The peer will not send a block that we asked for (BEP 6)."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
     """The BEP 10 handshake: ``v`` cut to 128 printable characters, None when the peer does not say."""
 
@@ -68,12 +109,12 @@ class Pex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """Any other message; looking does not need it."""
+    """Any other message; neither looking nor proving needs it."""
 
     kind: int
 
 
-Frame = Pieces | Have | Extended | Pex | Other
+Frame = Pieces | Have | DontHave | Choke | Unchoke | Piece | Reject | Extended | Pex | Other
 
 
 def handshake(info_hash: bytes, peer_id: bytes) -> bytes:
@@ -81,9 +122,17 @@ def handshake(info_hash: bytes, peer_id: bytes) -> bytes:
     return PROTOCOL + RESERVED + info_hash + peer_id
 
 
-def extended_handshake(client: str, *, pex: bool) -> bytes:
-    """Return our BEP 10 handshake as a whole frame; it says who we are and, with *pex*, that we listen to ut_pex."""
-    extensions = {b"ut_pex": OUR_PEX} if pex else {}
+def request(block: Block) -> bytes:
+    """Return the question for one block as a whole frame."""
+    numbers = (block.piece, block.begin, block.length)
+    return b"".join((b"\x00\x00\x00\x0d", bytes([REQUEST]), *(n.to_bytes(INDEX_BYTES, "big") for n in numbers)))
+
+
+def extended_handshake(client: str, *, pex: bool, dont_have: bool = False) -> bytes:
+    """Return our BEP 10 handshake as a whole frame; it says who we are and, with *pex* and *dont_have*, that we listen
+    to ut_pex and lt_donthave.
+    """
+    extensions = ({b"lt_donthave": OUR_DONT_HAVE} if dont_have else {}) | ({b"ut_pex": OUR_PEX} if pex else {})
     payload = bytes([EXTENDED, 0]) + bencode.encode({b"m": extensions, b"v": client.encode()})
     return len(payload).to_bytes(4, "big") + payload
 
@@ -104,23 +153,44 @@ def frame_limit(num_pieces: int) -> int:
 def parse_frame(payload: bytes, num_pieces: int) -> Frame:
     """Read one frame without its length prefix; SwarmError when it contradicts the protocol or the torrent."""
     kind, body = payload[0], payload[1:]
+    frame: Frame = Other(kind=kind)
     match kind:
-        case 5:
-            return Pieces(pieces=_bitfield(body, num_pieces))
-        case 14:
-            return Pieces(pieces=Bitfield.full(num_pieces))
-        case 15:
-            return Pieces(pieces=Bitfield.empty(num_pieces))
+        case 0 | 1 if not body:
+            frame = Unchoke() if kind else Choke()
         case 4:
-            index = int.from_bytes(body, "big")
-            if len(body) != HAVE_BYTES or index >= num_pieces:
-                message = f"the peer has piece {index} of a torrent of {num_pieces}"
-                raise SwarmError(message)
-            return Have(index=index)
+            frame = Have(index=_index(body, num_pieces))
+        case 5:
+            frame = Pieces(pieces=_bitfield(body, num_pieces))
+        case 7:
+            frame = Piece(block=_block(body[:8], length=len(body) - 8, num_pieces=num_pieces), data=body[8:])
+        case 14:
+            frame = Pieces(pieces=Bitfield.full(num_pieces))
+        case 15:
+            frame = Pieces(pieces=Bitfield.empty(num_pieces))
+        case 16:
+            length = int.from_bytes(body[8:], "big")
+            frame = Reject(block=_block(body[:8], length=length, num_pieces=num_pieces))
         case 20:
-            return _extension(body)
+            frame = _extension(body, num_pieces)
         case _:
-            return Other(kind=kind)
+            pass
+    return frame
+
+
+def _index(body: bytes, num_pieces: int) -> int:
+    index = int.from_bytes(body[:INDEX_BYTES], "big")
+    if len(body) != INDEX_BYTES or index >= num_pieces:
+        message = f"the peer speaks of piece {index} in a torrent of {num_pieces}"
+        raise SwarmError(message)
+    return index
+
+
+def _block(head: bytes, *, length: int, num_pieces: int) -> Block:
+    """Read which block it is from index and begin, 4 bytes each."""
+    if len(head) != 2 * INDEX_BYTES or not 0 < length <= BLOCK_MAX_BYTES:
+        message = "the peer speaks of a block that nobody may ask for"
+        raise SwarmError(message)
+    return Block(piece=_index(head[:4], num_pieces), begin=int.from_bytes(head[4:], "big"), length=length)
 
 
 def _bitfield(body: bytes, num_pieces: int) -> Bitfield:
@@ -133,12 +203,14 @@ def _bitfield(body: bytes, num_pieces: int) -> Bitfield:
         raise SwarmError(str(error)) from error
 
 
-def _extension(body: bytes) -> Frame:
+def _extension(body: bytes, num_pieces: int) -> Frame:
     match body[:1]:
         case b"\x00":
             return _extended(body[1:])
         case b"\x01":
             return _pex(body[1:])
+        case b"\x02":
+            return DontHave(index=_index(body[1:], num_pieces))
         case _:
             return Other(kind=EXTENDED)
 

@@ -1,8 +1,6 @@
 """The wire probe against real libtorrent sessions, and against peers that lie, stall or babble."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import libtorrent as lt
@@ -16,6 +14,7 @@ from smartnode.metainfo import bencode
 from smartnode.swarm import wire
 from smartnode.swarm.probe import Manners, Sighting, probe
 from tests.plain import SILENT
+from tests.swarm.strangers import Talk, peer
 
 PIECE = 1 << 15
 COUNT = 24
@@ -76,46 +75,15 @@ async def test_a_torrent_that_the_peer_does_not_have_is_an_error(tmp_path: Path)
         await probe(await listening(session), HASH, num_pieces=COUNT, manners=QUICK)
 
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
-
-
-@asynccontextmanager
-async def peer(talk: Talk) -> AsyncIterator[Address]:
-    """A peer on loopback that behaves as *talk* says."""
-    talks: list[asyncio.Task[object]] = []
-
-    async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        talks.append(task)
-        await talk(reader, writer)
-        with suppress(OSError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(noted, "127.0.7.1", 0)
-    try:
-        yield Address(host="127.0.7.1", port=server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        if talks:
-            _, pending = await asyncio.wait(talks, timeout=20)
-            assert not pending
-
-
 def says(*frames: bytes, info_hash: str = HASH) -> Talk:
     """Answer the handshake, send *frames*, then stay silent until the other side leaves."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readexactly(68)
-            writer.write(wire.PROTOCOL + bytes(8) + bytes.fromhex(info_hash) + b"-XX0001-abcdefghijkl")
-            for frame in frames:
-                writer.write(len(frame).to_bytes(4, "big") + frame)
-            await reader.read()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+        await reader.readexactly(68)
+        writer.write(wire.PROTOCOL + bytes(8) + bytes.fromhex(info_hash) + b"-XX0001-abcdefghijkl")
+        for frame in frames:
+            writer.write(len(frame).to_bytes(4, "big") + frame)
+        await reader.read()
 
     return talk
 
@@ -140,6 +108,8 @@ async def test_lazy_bitfields_are_completed_by_have() -> None:
         [b"\x05\xff"],  # too short
         [b"\x0e", b"\x04" + (12).to_bytes(4, "big")],  # a piece beyond the end
         [b"\x05" + bytes(200_000)],  # a frame over the limit
+        [b"\x0e", b"\x0e"],  # all of it, twice
+        [b"\x0e", *[b"\x15" + bytes(60_000)] * 20],  # frames without end
     ],
 )
 async def test_liars_are_not_evidence(frames: list[bytes]) -> None:
@@ -181,16 +151,11 @@ def speaks(*frames: bytes) -> Talk:
     """Like says, by a peer that knows extensions."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readexactly(68)
-            writer.write(wire.handshake(bytes.fromhex(HASH), b"-XX0001-abcdefghijkl"))
-            for frame in frames:
-                writer.write(len(frame).to_bytes(4, "big") + frame)
-            await reader.read()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+        await reader.readexactly(68)
+        writer.write(wire.handshake(bytes.fromhex(HASH), b"-XX0001-abcdefghijkl"))
+        for frame in frames:
+            writer.write(len(frame).to_bytes(4, "big") + frame)
+        await reader.read()
 
     return talk
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartnode.domain.pieces import Bitfield
+from smartnode.domain.proof import Block
 from smartnode.domain.swarm import Address
 from smartnode.errors import SwarmError
 from smartnode.metainfo import bencode
@@ -78,7 +79,7 @@ def test_any_frame_becomes_a_frame_or_a_swarm_error(payload: bytes, num_pieces: 
         frame = wire.parse_frame(payload, num_pieces)
     except SwarmError:
         return
-    assert isinstance(frame, wire.Pieces | wire.Have | wire.Extended | wire.Pex | wire.Other)
+    assert isinstance(frame, wire.Frame)
     if isinstance(frame, wire.Pieces):
         assert frame.pieces.length == num_pieces
 
@@ -106,3 +107,50 @@ def test_a_pex_message_names_at_most_fifty_of_each_family() -> None:
         with pytest.raises(SwarmError):
             wire.parse_frame(bytes([wire.EXTENDED, wire.OUR_PEX]) + bencode.encode(bad), 9)
     assert wire.parse_frame(bytes([wire.EXTENDED, 9]) + b"anything", 9) == wire.Other(kind=wire.EXTENDED)
+
+
+blocks = st.builds(
+    Block, piece=st.integers(0, 199), begin=st.integers(0, (1 << 32) - 1), length=st.integers(1, 1 << 14)
+)
+
+
+@given(blocks, st.integers(1, 200))
+def test_a_block_is_read_as_it_was_named(block: Block, num_pieces: int) -> None:
+    """Requests, pieces and refusals name a block alike (BEP 3, 6); one beyond the torrent is refused."""
+    raw = wire.request(block)
+    assert (raw[:4], raw[4]) == ((13).to_bytes(4, "big"), wire.REQUEST)
+    data = bytes(block.length)
+    frames = {bytes([wire.PIECE]) + raw[5:13] + data: wire.Piece(block=block, data=data)}
+    frames |= {bytes([wire.REJECT]) + raw[5:]: wire.Reject(block=block)}
+    for payload, frame in frames.items():
+        if block.piece < num_pieces:
+            assert wire.parse_frame(payload, num_pieces) == frame
+        else:
+            with pytest.raises(SwarmError, match="speaks of piece"):
+                wire.parse_frame(payload, num_pieces)
+
+
+@pytest.mark.parametrize("kind", [wire.PIECE, wire.REJECT])
+def test_blocks_that_nobody_may_ask_for_are_refused(kind: int) -> None:
+    """An empty block, one above 16 KiB, and a name cut short."""
+    lengths = (0, (1 << 14) + 1)
+    for length in lengths:
+        tail = bytes(length) if kind == wire.PIECE else length.to_bytes(4, "big")
+        with pytest.raises(SwarmError, match="nobody may ask for"):
+            wire.parse_frame(bytes([kind]) + bytes(8) + tail, 9)
+    for cut in range(8):
+        with pytest.raises(SwarmError, match="nobody may ask for"):
+            wire.parse_frame(bytes([kind]) + bytes(cut), 9)
+
+
+def test_choking_and_taking_back() -> None:
+    """Choke, unchoke and lt_donthave (BEP 54) mean what they say; with a body, a choke is something else."""
+    assert wire.parse_frame(bytes([wire.CHOKE]), 9) == wire.Choke()
+    assert wire.parse_frame(bytes([wire.UNCHOKE]), 9) == wire.Unchoke()
+    assert wire.parse_frame(bytes([wire.UNCHOKE, 1]), 9) == wire.Other(kind=wire.UNCHOKE)
+    lost = bytes([wire.EXTENDED, wire.OUR_DONT_HAVE])
+    assert wire.parse_frame(lost + (8).to_bytes(4, "big"), 9) == wire.DontHave(index=8)
+    with pytest.raises(SwarmError):
+        wire.parse_frame(lost + (9).to_bytes(4, "big"), 9)
+    said = bencode.decode(wire.extended_handshake("me/1", pex=False, dont_have=True)[6:])
+    assert said == {b"m": {b"lt_donthave": wire.OUR_DONT_HAVE}, b"v": b"me/1"}
