@@ -10,16 +10,12 @@ NOT_YET = frozenset(
     {
         "adopt",
         "doctor",
-        "exclude",
-        "include",
         "init",
         "leave",
         "pause",
-        "pin",
         "publish",
         "resume",
         "simulate",
-        "unpin",
         "verify",
     }
 )

@@ -12,6 +12,7 @@ from smartnode import __version__
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings, host_port
+from smartnode.daemon.board import Identity
 from smartnode.disk.places import Places
 from smartnode.disk.room import Disk
 from smartnode.domain.identity import PROTOCOL_VERSION, NodeId
@@ -41,6 +42,18 @@ def client_name(settings: Settings) -> str:
     return f"smartnode/{__version__} ({settings.network.id}/{PROTOCOL_VERSION})"
 
 
+def identity_of(settings: Settings, node_id: NodeId) -> Identity:
+    """Return who this node says it is to its readers."""
+    proxy = settings.network.proxy
+    return Identity(
+        version=__version__,
+        name=settings.node.name,
+        network_id=settings.network.id,
+        node_id=node_id,
+        proxy=None if proxy is None else str(proxy),
+    )
+
+
 def catalogue_of(settings: Settings, paths: Paths) -> Catalogue:
     """Return the catalogue room."""
     return Catalogue(
@@ -64,9 +77,9 @@ def disk_of(settings: Settings, paths: Paths) -> Disk:
     )
 
 
-def ledger_of(paths: Paths, *, read_only: bool = False) -> Ledger:
-    """Return the ledger room."""
-    return Ledger(paths.state / FILE_NAME, read_only=read_only)
+def ledger_of(paths: Paths, *, read_only: bool = False, visitor: bool = False) -> Ledger:
+    """Return the ledger room: the node's own, a reader's, or that of a *visitor* who leaves a word."""
+    return Ledger(paths.state / FILE_NAME, read_only=read_only, visitor=visitor)
 
 
 def engine_of(settings: Settings, paths: Paths, *, node_id: NodeId, places: Places, puncher: Puncher) -> Engine:

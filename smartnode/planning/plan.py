@@ -17,6 +17,7 @@ from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Plan, PlanEntry, Rule
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.wishes import NO_WISHES, Wishes
 from smartnode.planning import because
 from smartnode.planning.evict import Release, release
 from smartnode.planning.fetch import Choice, choose
@@ -36,9 +37,12 @@ def make_plan(
     node_id: NodeId,
     now: datetime,
     growth: Bytes,
+    wishes: Wishes = NO_WISHES,
 ) -> Plan:
-    """Plan for the whole free quota; *growth*: by how many bytes C^ grew since the last cycle, 0 in the first."""
-    roster, unplaced = enrol(candidates, holdings, now)
+    """Plan for the whole free quota; *growth*: by how many bytes C^ grew since the last cycle, 0 in the first.
+    *wishes*: the volunteer's word, which goes before every rule but the host's protection and a withdrawal.
+    """
+    roster, unplaced = enrol(candidates, holdings, wishes=wishes, now=now)
     field = survey(roster, views, policy=policy, node=node_id, now=now)
     leaving = release(field, room, holdings)
     choice = choose(field, free=room.free, growth=growth)

@@ -19,6 +19,7 @@ from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import SegmentRef
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.wishes import Word
 from smartnode.planning.demand import WORTH, Demand, demand
 from smartnode.planning.health import Health, observe
 from smartnode.planning.policy import Policy
@@ -52,6 +53,7 @@ class Survey:
     """All segments. *owner* indexes *torrents*.
 
     *size*: bytes. *cost*: bytes neither held nor promised. *held*: bytes held. *offered*: may be fetched.
+    *pinned*, *excluded*: by the volunteer.
     *copies*: remembered elsewhere; *coming*: 1 while in progress elsewhere. *base*: u of the first copy less one.
     *seen*: copies elsewhere as fetching believes them, 0 where not *known*; *coverage*: u with them. *g*: fetch rank.
     """
@@ -65,6 +67,8 @@ class Survey:
     coming: NDArray[np.int64]
     known: NDArray[np.bool_]
     offered: NDArray[np.bool_]
+    pinned: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
     base: NDArray[np.float64]
     seen: NDArray[np.int64]
     coverage: NDArray[np.float64]
@@ -74,10 +78,11 @@ class Survey:
     def worth_less(self) -> NDArray[np.int64]:
         """All segments, the least valuable to hold first.
 
-        Known to be well covered before unknown, unfinished before whole, then the lowest rank. What is in progress
-        elsewhere is no copy yet, so it does not count here.
+        What is excluded before all else, what is pinned after it. Known to be well covered before unknown, unfinished
+        before whole, then the lowest rank. What is in progress elsewhere is no copy yet, so it does not count here.
         """
-        return np.lexsort((self.g, self.cost == 0, -(self.base + self.copies), ~self.known))
+        keys = (self.g, self.cost == 0, -(self.base + self.copies), ~self.known, ~self.excluded, self.pinned)
+        return np.lexsort(keys)
 
     @property
     def capacity(self) -> Bytes:
@@ -128,6 +133,8 @@ def survey(
         coming=coming,
         known=known,
         offered=np.repeat(np.array([each.placed.item is not None for each in torrents], dtype=np.bool_), counts),
+        pinned=np.repeat(np.array([each.placed.word is Word.PINNED for each in torrents], dtype=np.bool_), counts),
+        excluded=np.repeat(np.array([each.placed.word is Word.EXCLUDED for each in torrents], dtype=np.bool_), counts),
         base=base,
         seen=seen,
         coverage=base + count - np.where(count == 0, spared, 0.0),  # no mirror credit before the first copy
