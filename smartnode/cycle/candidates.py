@@ -1,5 +1,5 @@
 """What a cycle may place: every item of the snapshot that does not wait after a failure, cut as far as its cut is
-known. What the volunteer excluded costs no look and no request.
+known. What the volunteer excluded or did not select costs no look and no request.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +15,7 @@ from smartnode.domain.pieces import Bytes, Layout
 from smartnode.domain.plan import Because, PlanEntry, Rule
 from smartnode.domain.wishes import Wishes
 from smartnode.planning.policy import Candidate
+from smartnode.planning.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,13 @@ class Field:
 
 
 async def read_unknown_cuts(
-    items: Sequence[Item], metainfos: Metainfos, backoff: Backoff, *, wishes: Wishes, now: datetime
+    items: Sequence[Item],
+    metainfos: Metainfos,
+    backoff: Backoff,
+    *,
+    wishes: Wishes,
+    selection: Selection,
+    now: datetime,
 ) -> None:
     """Read a few .torrent files of items whose catalogue row does not say how they are cut, pinned ones first."""
     unknown = [
@@ -38,9 +45,10 @@ async def read_unknown_cuts(
         for item in items
         if item.torrent is not None
         and item.torrent.layout is None
-        and item.torrent.info_hash not in wishes.excluded
         and metainfos.layout(item.torrent.info_hash) is None
         and backoff.waiting(item.torrent.info_hash, now) is None
+        and item.torrent.info_hash not in wishes.excluded
+        and (item.torrent.info_hash in wishes.pinned or selection.refusal(item) is None)
     ]
     if unknown:
         unknown.sort(key=lambda item: item.torrent is None or item.torrent.info_hash not in wishes.pinned)
@@ -54,6 +62,7 @@ def survey(
     metainfos: Metainfos,
     backoff: Backoff,
     wishes: Wishes,
+    selection: Selection,
     now: datetime,
 ) -> Field:
     """Return the field of this cycle. A torrent that waits is no candidate; what is held of it is kept all the
@@ -68,8 +77,9 @@ def survey(
             candidates.append(Candidate(item=item, layout=None))
             continue
         layout = torrent.layout or metainfos.layout(torrent.info_hash)
-        if torrent.info_hash in wishes.excluded:
-            candidates.append(Candidate(item=item, layout=layout))
+        unselected = selection.refusal(item) if torrent.info_hash not in wishes.pinned else None
+        if torrent.info_hash in wishes.excluded or unselected is not None:
+            candidates.append(Candidate(item=item, layout=layout, unselected=unselected))
             continue
         failure = backoff.waiting(torrent.info_hash, now)
         if failure is not None:

@@ -34,6 +34,7 @@ from smartnode.errors import LedgerError
 from smartnode.planning.difference import Difference, difference, targets
 from smartnode.planning.plan import make_plan
 from smartnode.planning.policy import Policy
+from smartnode.planning.selection import EVERYTHING, Selection
 
 LOOKS_MAX = 3  # rounds of looking before one leap
 ROUNDS_MAX = 5  # of deciding again because items failed
@@ -57,12 +58,15 @@ class Outcome:
 class Cycle:
     """Runs cycles; keeps the views (a copy of the ledger's), the backoff of failing items and C^ of the last cycle."""
 
-    def __init__(self, rooms: Rooms, *, node_id: NodeId, policy: Policy, probes: int | None) -> None:
+    def __init__(
+        self, rooms: Rooms, *, node_id: NodeId, policy: Policy, probes: int | None, selection: Selection = EVERYTHING
+    ) -> None:
         """Walk through *rooms* as *node_id*; *probes* None: the budget follows the catalogue's size."""
         self._rooms = rooms
         self._node_id = node_id
         self.policy = policy
         self.probes = probes
+        self.selection = selection
         self._backoff = Backoff()
         self._metainfos = Metainfos(rooms.catalogue, self._backoff)
         self.counting = Counting(rooms.trackers, rooms.engine, rooms.ledger)
@@ -147,7 +151,9 @@ class Cycle:
         self._cool(applied)
         await self._give_up_stalled(now)
         await self._adoption.run(snapshot, now)
-        await read_unknown_cuts(items, self._metainfos, self._backoff, wishes=self._wishes, now=now)
+        await read_unknown_cuts(
+            items, self._metainfos, self._backoff, wishes=self._wishes, selection=self.selection, now=now
+        )
         looked: set[InfoHash] = set()
         plan, todo = await self._decide(items, room, looked, now)
         for _ in range(ROUNDS_MAX):
@@ -234,6 +240,7 @@ class Cycle:
             metainfos=self._metainfos,
             backoff=self._backoff,
             wishes=self._wishes,
+            selection=self.selection,
             now=now,
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings
-from smartnode.daemon.rooms import catalogue_of, disk_of, ledger_of, policy_of
+from smartnode.daemon.rooms import catalogue_of, disk_of, ledger_of, policy_of, selection_of
 from smartnode.daemon.service import require_unsigned
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, NodeId
@@ -42,8 +42,14 @@ async def dry_run(settings: Settings, paths: Paths, *, now: datetime) -> Plan:
     snapshot = await catalogue.refresh(now=now, held=wishes.pinned.union(holdings), slice_number=0)
     in_flight = Bytes(sum(h.in_flight_bytes for h in holdings.values()))
     room = await disk_of(settings, paths).measure(in_flight)
+    selection = selection_of(settings)
     plan = make_plan(
-        [Candidate(item=item, layout=item.torrent.layout if item.torrent else None) for item in snapshot.items],
+        [
+            Candidate(
+                item=item, layout=item.torrent.layout if item.torrent else None, unselected=selection.refusal(item)
+            )
+            for item in snapshot.items
+        ],
         views=views,
         holdings=holdings,
         room=room,

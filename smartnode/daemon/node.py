@@ -19,7 +19,7 @@ from smartnode.config.settings import Settings
 from smartnode.cycle.candidates import by_info_hash
 from smartnode.cycle.guard import Watchman
 from smartnode.cycle.rooms import Rooms, measure
-from smartnode.cycle.run import Cycle, Outcome
+from smartnode.cycle.run import Outcome
 from smartnode.daemon.board import NodeBoard, Seen
 from smartnode.daemon.ear import Ear
 from smartnode.daemon.outlook import by_torrent, dht_degraded, join, trackers_degraded
@@ -28,12 +28,13 @@ from smartnode.daemon.rooms import (
     carries_dht,
     catalogue_of,
     client_name,
+    cycle_of,
     disk_of,
     engine_of,
     eyes_of,
     identity_of,
     ledger_of,
-    policy_of,
+    retune,
     sources_of,
     trackers_of,
 )
@@ -119,7 +120,7 @@ class Node:
             ledger=self._ledger,
         )
         self._rooms = rooms
-        self._cycle = Cycle(rooms, node_id=node_id, policy=policy_of(settings), probes=settings.cycle.probes)
+        self._cycle = cycle_of(settings, rooms, node_id)
         await self._cycle.start()
         self._watchman = Watchman(self._walk_afresh)
         self._board = NodeBoard(identity_of(settings, node_id), self._ledger, now=now)
@@ -288,8 +289,7 @@ class Node:
         self._engine.set_limits(
             upload=settings.bandwidth.upload or NO_LIMIT, download=settings.bandwidth.download or NO_LIMIT
         )
-        self._cycle.policy = policy_of(settings)
-        self._cycle.probes = settings.cycle.probes
+        retune(self._cycle, settings)
         self._observer.memory = settings.cycle.t_mem
         self._schedule.change("refresh", settings.catalogue.refresh)
         self._schedule.change("cycle", settings.cycle.interval)

@@ -12,6 +12,8 @@ from smartnode import __version__
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings, host_port
+from smartnode.cycle.rooms import Rooms
+from smartnode.cycle.run import Cycle
 from smartnode.daemon.board import Identity
 from smartnode.disk.places import Places
 from smartnode.disk.room import Disk
@@ -24,6 +26,7 @@ from smartnode.engine.settings import EngineSettings
 from smartnode.errors import ConfigError
 from smartnode.ledger.ledger import FILE_NAME, Ledger
 from smartnode.planning.policy import Policy
+from smartnode.planning.selection import Selection
 from smartnode.sources.mirrors import Mirrors
 from smartnode.sources.probe import Manners as SourceManners
 from smartnode.sources.schedule import Pace
@@ -176,6 +179,22 @@ def eyes_of(settings: Settings, node_id: NodeId) -> Eyes:
     )
 
 
+def cycle_of(settings: Settings, rooms: Rooms, node_id: NodeId) -> Cycle:
+    """Return the path through *rooms*."""
+    return Cycle(
+        rooms,
+        node_id=node_id,
+        policy=policy_of(settings),
+        probes=settings.cycle.probes,
+        selection=selection_of(settings),
+    )
+
+
+def retune(cycle: Cycle, settings: Settings) -> None:
+    """Let the next cycle go by *settings*."""
+    cycle.policy, cycle.probes, cycle.selection = policy_of(settings), settings.cycle.probes, selection_of(settings)
+
+
 def carries_dht(settings: Settings) -> bool:
     """Say whether the DHT can be reached: an HTTP proxy carries no UDP."""
     proxy = settings.network.proxy
@@ -193,3 +212,9 @@ def policy_of(settings: Settings) -> Policy:
         t_mem=cycle.t_mem,
         t_urg=cycle.t_urg,
     )
+
+
+def selection_of(settings: Settings) -> Selection:
+    """Return what the node may fetch."""
+    keys = settings.selection
+    return Selection(include=keys.include, exclude=keys.exclude, bbox=keys.box, max_item_size=keys.max_item_size)

@@ -24,6 +24,7 @@ class Rule(StrEnum):
     ENOUGH_COPIES = "enough_copies"  # decline
     NO_ROOM = "no_room"  # decline
     UNPUBLISHED = "unpublished"  # decline
+    NOT_SELECTED = "not_selected"  # decline: the configuration's [selection]
     EXCLUDED = "excluded"  # decline: the volunteer's word
     FAILED = "failed"  # decline: waits after a failure
     SAME_TORRENT = "same_torrent"  # decline: this info-hash is placed under another id

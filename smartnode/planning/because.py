@@ -17,7 +17,11 @@ from smartnode.planning.survey import Survey, Surveyed
 Numbers = dict[str, float | int | str | None]
 """What `Because.evidence` holds."""
 
-_ENDED = {Rule.UNPUBLISHED: "its item was withdrawn", Rule.EXCLUDED: "the volunteer excluded it"}
+_ENDED = {
+    Rule.UNPUBLISHED: "its item was withdrawn",
+    Rule.EXCLUDED: "the volunteer excluded it",
+    Rule.NOT_SELECTED: "the selection leaves it out",
+}
 
 
 def sight(torrent: Surveyed) -> Numbers:

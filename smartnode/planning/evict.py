@@ -3,7 +3,7 @@
 - Promises come first, because dropping what is not there yet loses nothing: while the quota or the disk cannot take
   all that is in flight, the least valuable promises are dropped. Blocks of unfinished pieces are counted twice by a
   measurement (as allocated and as in flight); that much doubt is given to the promises unless a limit is really broken.
-  Promises of a withdrawn or excluded item are dropped always.
+  Promises of an item that is withdrawn, excluded or not selected are dropped always.
 - Below keep_free the least valuable segments go until the deficit is covered, and no segment more.
 - Over the quota the same order names what would go; the guard refuses it.
 - What the volunteer excluded is the first to go. What is pinned goes for keep_free only, when nothing else is left.

@@ -19,7 +19,7 @@ from smartnode.domain.wishes import Wishes, Word
 from smartnode.planning.policy import Candidate
 from smartnode.planning.segments import MAX_PIECES, is_plannable
 
-_ENDING = frozenset({Rule.UNPUBLISHED, Rule.EXCLUDED})
+_ENDING = frozenset({Rule.UNPUBLISHED, Rule.EXCLUDED, Rule.NOT_SELECTED})
 """Refusals after which what is on its way is not asked for any more; all others are about what is not known yet."""
 
 
@@ -56,7 +56,7 @@ def enrol(
         holding = holdings.get(torrent.info_hash)
         layout = candidate.layout if holding is None else holding.layout  # what is held was checked
         word = wishes.word(torrent.info_hash)
-        refusal = _refusal(item, layout, word=word, now=now)
+        refusal = _refusal(candidate, layout, word=word, now=now)
         if refusal is not None:
             refused.append((torrent.info_hash, item, refusal))
         elif torrent.info_hash in placed:
@@ -100,14 +100,17 @@ def _add_held(
             )
 
 
-def _refusal(item: Item, layout: Layout | None, *, word: Word | None, now: datetime) -> Because | None:
-    """Why *item* cannot be placed whatever the room; None when it can."""
+def _refusal(candidate: Candidate, layout: Layout | None, *, word: Word | None, now: datetime) -> Because | None:
+    """Why *candidate* cannot be placed whatever the room; None when it can. A pin beats the selection."""
+    item = candidate.item
     if item.unpublished is not None and item.unpublished <= now:
         text = f"unpublished since {item.unpublished.isoformat()}: it is not fetched; what is held stays and is served"
         return Because(rule=Rule.UNPUBLISHED, text=text, evidence={"unpublished": item.unpublished.isoformat()})
     if word is Word.EXCLUDED:
         text = "excluded by the volunteer: it is not fetched; what is held of it stays, and is the first that may leave"
         return Because(rule=Rule.EXCLUDED, text=text)
+    if candidate.unselected is not None and word is not Word.PINNED:
+        return candidate.unselected
     if layout is None:
         text = "the piece length is not in the catalogue and the .torrent file has not been read yet"
         return Because(rule=Rule.NO_PIECE_LENGTH, text=text)

@@ -1,4 +1,4 @@
-"""What a cycle considers: what the volunteer excluded costs nothing, what is pinned comes first."""
+"""What a cycle considers: what was excluded or not selected costs nothing, what is pinned comes first."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from smartnode.domain.pieces import Bitfield, Bytes, Layout
 from smartnode.domain.wishes import NO_WISHES, Wishes
 from smartnode.errors import MetainfoError
 from smartnode.metainfo.read import Metainfo
+from smartnode.planning.selection import EVERYTHING, Selection
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LAYOUT = Layout(total_size=Bytes(640), piece_length=Bytes(10))
@@ -62,7 +63,7 @@ def item(number: int, *, piece_length: int | None = 10) -> Item:
 def surveyed(*items: Item, backoff: Backoff | None = None, **more: Any) -> Field:
     """The field of *items*; nothing is held, failed or wished unless said."""
     failing = backoff or Backoff()
-    values: dict[str, Any] = {"holdings": {}, "wishes": NO_WISHES, "now": NOW}
+    values: dict[str, Any] = {"holdings": {}, "wishes": NO_WISHES, "selection": EVERYTHING, "now": NOW}
     return survey(items, metainfos=Metainfos(Refusing(), failing), backoff=failing, **(values | more))
 
 
@@ -83,11 +84,20 @@ def test_excluded_is_declined_by_the_plan_and_never_looked_at() -> None:
 
 
 async def test_unknown_cuts_are_read_for_pinned_items_first_and_never_for_excluded_ones() -> None:
-    """A few .torrent files per cycle: the volunteer's word says which."""
+    """A few .torrent files per cycle: the volunteer's word says which, then the selection."""
     room = Refusing()
     metainfos = Metainfos(room, Backoff())
     items = [item(number, piece_length=None) for number in range(30)]
     wishes = Wishes(pinned=frozenset({info_hash(29)}), excluded=frozenset(info_hash(n) for n in range(5)))
-    await read_unknown_cuts(items, metainfos, Backoff(), wishes=wishes, now=NOW)
+    selection = Selection(exclude=("item7", "item29"))
+    await read_unknown_cuts(items, metainfos, Backoff(), wishes=wishes, selection=selection, now=NOW)
     assert len(room.asked) == LAYOUTS_PER_CYCLE
-    assert set(room.asked) == {"item29", *(f"item{n}" for n in range(5, 14))}
+    assert set(room.asked) == {"item29", "item5", "item6", *(f"item{n}" for n in range(8, 15))}
+
+
+def test_what_is_not_selected_is_a_candidate_with_its_reason() -> None:
+    """The plan is told why; its swarm is not looked at; a pinned item has no such reason."""
+    wishes = Wishes(pinned=frozenset({info_hash(2)}))
+    field = surveyed(item(1), item(2), item(3), wishes=wishes, selection=Selection(include=("item3",)))
+    assert [c.unselected is None for c in field.candidates] == [False, True, True]
+    assert field.layouts.keys() == {info_hash(2), info_hash(3)}
