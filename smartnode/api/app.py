@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from smartnode.api.board import Board
 from smartnode.api.naming import matching
-from smartnode.api.render import decision_json, held_json, status_json, why_json
+from smartnode.api.render import decision_json, held_json, status_json, why_json, wish_json
 from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import info_hash
 
@@ -42,9 +42,15 @@ class Endpoints:
         return JSONResponse(status_json(self._board.status(), datetime.now(UTC)))
 
     async def items(self, _: Request) -> Response:
-        """Return what the node holds."""
-        held = self._board.status().held.values()
-        return JSONResponse({"items": [held_json(h) for h in held]})
+        """Return what the node holds, and what the volunteer said of whatever is held or not."""
+        status = self._board.status()
+        words = {wish.info_hash: wish.word for wish in status.wishes}
+        return JSONResponse(
+            {
+                "items": [held_json(held, words.get(info_hash)) for info_hash, held in status.held.items()],
+                "words": [wish_json(wish) for wish in status.wishes],
+            }
+        )
 
     async def item(self, request: Request) -> Response:
         """Return one item with its evidence; 404 unknown, 409 ambiguous."""

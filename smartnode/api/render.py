@@ -13,6 +13,7 @@ from smartnode.domain.plan import Plan, PlanEntry
 from smartnode.domain.status import HeldItem, NodeStatus
 from smartnode.domain.swarm import Holder, SwarmView
 from smartnode.domain.tracker import Scrape, TrackerHealth
+from smartnode.domain.wishes import Wish, Word
 from smartnode.planning.segments import Cut
 
 Json = dict[str, Any]
@@ -64,8 +65,8 @@ def status_json(status: NodeStatus, now: datetime) -> Json:
     }
 
 
-def held_json(held: HeldItem) -> Json:
-    """Return one held torrent as a row of ``list``."""
+def held_json(held: HeldItem, word: Word | None) -> Json:
+    """Return one held torrent as a row of ``list``; *word*: what the volunteer said of it."""
     holding = held.holding
     return {
         "item": str(held.item.key) if held.item else None,
@@ -81,7 +82,13 @@ def held_json(held: HeldItem) -> Json:
         "uploaded_bytes": holding.uploaded,
         "downloaded_bytes": holding.downloaded,
         "failure": holding.failure,
+        "word": word,
     }
+
+
+def wish_json(wish: Wish) -> Json:
+    """Return one word of the volunteer, held or not."""
+    return {"item": wish.item, "info_hash": wish.info_hash, "word": wish.word, "said_at": time_text(wish.at)}
 
 
 def segments_json(holding: Holding) -> list[list[int]]:
@@ -232,13 +239,15 @@ def why_json(status: NodeStatus, item: Item, now: datetime) -> Json:
     torrent = item.torrent
     held = status.held.get(torrent.info_hash) if torrent else None
     view = status.views.get(torrent.info_hash) if torrent else None
+    word = next((w.word for w in status.wishes if torrent and w.info_hash == torrent.info_hash), None)
     plan = status.plan
     said = (
         {} if plan is None else {"fetch": plan.fetch, "keep": plan.keep, "evict": plan.evict, "declined": plan.declined}
     )
     return {
         **item_json(item),
-        "held": held_json(held) if held else None,
+        "word": word,
+        "held": held_json(held, word) if held else None,
         "view": view_json(view, now) if view else None,
         "mirrors": [mirror_json(m, now) for m in (status.mirrors.get(torrent.info_hash, ()) if torrent else ())],
         "plan": {name: [entry_json(e) for e in entries if e.item == item.key] for name, entries in said.items()},

@@ -120,6 +120,62 @@ def why(item: str, config: Path | None, *, as_json: bool) -> None:
     show_why(config, item, as_json=as_json)
 
 
+@app.command()
+@click.argument("item")
+@config_file
+@as_json_flag
+def pin(item: str, config: Path | None, *, as_json: bool) -> None:
+    """Fetch ITEM before everything else, and let it go last of all.
+
+    ITEM is an info-hash or its first digits, collection/id, or an id that only one item has. It works whether the node
+    runs or not.
+    """
+    from smartnode.cli.words import say
+    from smartnode.domain.wishes import Word
+
+    say(config, item, Word.PINNED, as_json=as_json)
+
+
+@app.command()
+@click.argument("item")
+@config_file
+@as_json_flag
+def unpin(item: str, config: Path | None, *, as_json: bool) -> None:
+    """Take `pin ITEM` back."""
+    from smartnode.cli.words import take_back
+    from smartnode.domain.wishes import Word
+
+    take_back(config, item, Word.PINNED, as_json=as_json)
+
+
+@app.command()
+@click.argument("item")
+@config_file
+@as_json_flag
+def exclude(item: str, config: Path | None, *, as_json: bool) -> None:
+    """Stop fetching ITEM at once; what is held of it stays, and is the first that may leave.
+
+    ITEM is an info-hash or its first digits, collection/id, or an id that only one item has. It works whether the node
+    runs or not.
+    """
+    from smartnode.cli.words import say
+    from smartnode.domain.wishes import Word
+
+    say(config, item, Word.EXCLUDED, as_json=as_json)
+
+
+@app.command()
+@click.argument("item")
+@config_file
+@as_json_flag
+def include(item: str, config: Path | None, *, as_json: bool) -> None:
+    """Take `exclude ITEM` back."""
+    from smartnode.cli.words import take_back
+    from smartnode.domain.wishes import Word
+
+    take_back(config, item, Word.EXCLUDED, as_json=as_json)
+
+
 @app.group(cls=Commands)
 def catalogue() -> None:
     """The catalogue, as the daemon reads it."""

@@ -10,15 +10,11 @@ NOT_YET = frozenset(
     {
         "adopt",
         "doctor",
-        "exclude",
-        "include",
         "init",
         "leave",
         "pause",
-        "pin",
         "publish",
         "resume",
-        "unpin",
         "verify",
     }
 )

@@ -84,11 +84,15 @@ def show_list(config: Path | None, *, as_json: bool) -> None:
                 size_text(row["item_bytes"]),
                 str(len(row["segments"])),
                 str(row["peers"]),
-                row["failure"] or ("whole" if not row["partial"] else ""),
+                ", ".join(filter(None, (row["word"], row["failure"] or ("" if row["partial"] else "whole")))),
             ]
             for row in body["items"]
         ],
     )
+    held = {row["info_hash"] for row in body["items"]}
+    for said in body["words"]:
+        if said["info_hash"] not in held:
+            print_line(f"{said['word']}, nothing held: {said['item']} ({said['info_hash'][:12]})")
 
 
 def show_why(config: Path | None, item: str, *, as_json: bool) -> None:
@@ -100,6 +104,8 @@ def show_why(config: Path | None, item: str, *, as_json: bool) -> None:
     print_line(f"{body['item']}: {size_text(body['item_bytes'])}, info-hash {body['info_hash'] or 'none'}")
     held = body["held"]
     print_line(f"held: {size_text(held['held_bytes'])}, {len(held['segments'])} segments" if held else "held: nothing")
+    if body["word"]:
+        print_line(f"the volunteer's word: {body['word']}")
     for name, entries in body["plan"].items():
         for entry in entries:
             print_line(f"{name}: {size_text(entry['bytes'])} because {entry['because']['text']}")

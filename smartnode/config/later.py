@@ -2,7 +2,7 @@
 setting.
 """
 
-NOT_YET_SECTIONS = frozenset({"selection", "scrub", "sources", "alerts", "protocol"})
+NOT_YET_SECTIONS = frozenset({"scrub", "sources", "alerts", "protocol"})
 
 NOT_YET_KEYS = frozenset(
     {
@@ -22,6 +22,7 @@ NOT_YET_KEYS = frozenset(
         "node.jurisdiction",
         "node.language",
         "node.region",
+        "selection.target_copies",
     }
 )
 

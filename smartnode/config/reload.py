@@ -5,7 +5,7 @@ named.
 from smartnode.config.settings import Settings
 
 AT_RUN_TIME = frozenset({"storage.quota", "storage.keep_free", "catalogue.refresh"})
-SECTIONS_AT_RUN_TIME = frozenset({"bandwidth", "cycle"})
+SECTIONS_AT_RUN_TIME = frozenset({"bandwidth", "cycle", "selection"})
 
 
 def changed(old: Settings, new: Settings) -> tuple[tuple[str, ...], tuple[str, ...]]:

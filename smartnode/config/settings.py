@@ -10,23 +10,13 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from smartnode.config.units import duration, rate, size
+from smartnode.config.section import Duration, Plain, Rate, Section, Size, plain
+from smartnode.config.selection import SelectionKeys
 from smartnode.domain.network import Proxy, ProxyKind
 from smartnode.domain.pieces import Bytes
 from smartnode.errors import ConfigError
-
-Size = Annotated[Bytes, BeforeValidator(size)]
-Rate = Annotated[Bytes, BeforeValidator(rate)]
-Duration = Annotated[timedelta, BeforeValidator(duration)]
-
-
-def _plain(text: str) -> str:
-    if not text.isprintable():
-        message = f"{text!r} holds a character that cannot be shown"
-        raise ValueError(message)
-    return text
 
 
 def _proxy(value: object) -> object:
@@ -45,7 +35,6 @@ def _proxy(value: object) -> object:
     return Proxy(kind=kind, host=host, port=port, username=user, password=password)
 
 
-Plain = Annotated[str, AfterValidator(_plain)]
 ProxyAddress = Annotated[Proxy, BeforeValidator(_proxy)]
 
 _DEVICE = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9_.@-]{0,14}", re.IGNORECASE)
@@ -54,17 +43,13 @@ _NETWORK_ID = re.compile(r"[a-z0-9-]{1,32}")
 _PORT_MAX = 65535
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class Node(_Section):
+class Node(Section):
     """Who runs it."""
 
     name: Plain = Field(default_factory=socket.gethostname, min_length=1, max_length=64, description="shown in status")
 
 
-class CatalogueKeys(_Section):
+class CatalogueKeys(Section):
     """Where the catalogue comes from."""
 
     urls: tuple[Plain, ...] = Field(
@@ -74,7 +59,7 @@ class CatalogueKeys(_Section):
     allow_unsigned: bool = Field(default=False, description="use a catalogue whose signature cannot be checked")
 
 
-class Storage(_Section):
+class Storage(Section):
     """What was donated."""
 
     path: Path | None = Field(default=None, description="the data root; default: the platform's data folder")
@@ -88,18 +73,18 @@ class Storage(_Section):
             message = f"{str(path)!r} is relative, use an absolute path"
             raise ValueError(message)
         if path is not None:
-            _plain(str(path))
+            plain(str(path))
         return path
 
 
-class Bandwidth(_Section):
+class Bandwidth(Section):
     """Rates over all peers; no key means no limit."""
 
     upload: Rate | None = Field(default=None, description="most bytes per second sent")
     download: Rate | None = Field(default=None, description="most bytes per second received")
 
 
-class Network(_Section):
+class Network(Section):
     """How the node is reached."""
 
     id: str = Field(default="d4c", description="network id; nodes of one id place together")
@@ -164,7 +149,7 @@ class Network(_Section):
         return self
 
 
-class Api(_Section):
+class Api(Section):
     """Where the node answers its owner."""
 
     listen: str = Field(default="127.0.0.1:8765", description="loopback host:port")
@@ -189,7 +174,7 @@ class Api(_Section):
         return host_port(self.listen)[1]
 
 
-class CycleKeys(_Section):
+class CycleKeys(Section):
     """The pace of planning, and the local parameters of placement."""
 
     interval: Duration = Field(default=timedelta(minutes=15), description="time between plans")
@@ -202,13 +187,14 @@ class CycleKeys(_Section):
     t_urg: Duration = Field(default=timedelta(hours=2), description="no holder online for this long: urgent")
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration."""
 
     node: Node = Field(default_factory=Node)
     catalogue: CatalogueKeys = Field(default_factory=CatalogueKeys)
     storage: Storage = Field(default_factory=Storage)
     bandwidth: Bandwidth = Field(default_factory=Bandwidth)
+    selection: SelectionKeys = Field(default_factory=SelectionKeys)
     network: Network = Field(default_factory=Network)
     api: Api = Field(default_factory=Api)
     cycle: CycleKeys = Field(default_factory=CycleKeys)

@@ -1,5 +1,5 @@
 """What a cycle may place: every item of the snapshot that does not wait after a failure, cut as far as its cut is
-known.
+known. What the volunteer excluded or did not select costs no look and no request.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +13,16 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bytes, Layout
 from smartnode.domain.plan import Because, PlanEntry, Rule
+from smartnode.domain.wishes import Wishes
 from smartnode.planning.policy import Candidate
+from smartnode.planning.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """The candidates of a cycle, the items that wait, the cut of every torrent that is known, and its item."""
+    """The candidates of a cycle, the items that wait, the cut of every torrent that is held or may be fetched, as far
+    as it is known, and the item of each torrent.
+    """
 
     candidates: tuple[Candidate, ...]
     waiting: tuple[PlanEntry, ...]
@@ -26,8 +30,16 @@ class Field:
     items: dict[InfoHash, Item]
 
 
-async def read_unknown_cuts(items: Sequence[Item], metainfos: Metainfos, backoff: Backoff, now: datetime) -> None:
-    """Read a few .torrent files of items whose catalogue row does not say how they are cut."""
+async def read_unknown_cuts(
+    items: Sequence[Item],
+    metainfos: Metainfos,
+    backoff: Backoff,
+    *,
+    wishes: Wishes,
+    selection: Selection,
+    now: datetime,
+) -> None:
+    """Read a few .torrent files of items whose catalogue row does not say how they are cut, pinned ones first."""
     unknown = [
         item
         for item in items
@@ -35,8 +47,11 @@ async def read_unknown_cuts(items: Sequence[Item], metainfos: Metainfos, backoff
         and item.torrent.layout is None
         and metainfos.layout(item.torrent.info_hash) is None
         and backoff.waiting(item.torrent.info_hash, now) is None
+        and item.torrent.info_hash not in wishes.excluded
+        and (item.torrent.info_hash in wishes.pinned or selection.refusal(item) is None)
     ]
     if unknown:
+        unknown.sort(key=lambda item: item.torrent is None or item.torrent.info_hash not in wishes.pinned)
         await metainfos.read(unknown[:LAYOUTS_PER_CYCLE], now)
 
 
@@ -46,6 +61,8 @@ def survey(
     holdings: Mapping[InfoHash, Holding],
     metainfos: Metainfos,
     backoff: Backoff,
+    wishes: Wishes,
+    selection: Selection,
     now: datetime,
 ) -> Field:
     """Return the field of this cycle. A torrent that waits is no candidate; what is held of it is kept all the
@@ -59,11 +76,15 @@ def survey(
         if torrent is None:
             candidates.append(Candidate(item=item, layout=None))
             continue
+        layout = torrent.layout or metainfos.layout(torrent.info_hash)
+        unselected = selection.refusal(item) if torrent.info_hash not in wishes.pinned else None
+        if torrent.info_hash in wishes.excluded or unselected is not None:
+            candidates.append(Candidate(item=item, layout=layout, unselected=unselected))
+            continue
         failure = backoff.waiting(torrent.info_hash, now)
         if failure is not None:
             waiting.append(_waiting(item, failure, torrent.size))
             continue
-        layout = torrent.layout or metainfos.layout(torrent.info_hash)
         if layout is not None:
             layouts.setdefault(torrent.info_hash, layout)
         candidates.append(Candidate(item=item, layout=layout))

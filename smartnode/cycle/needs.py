@@ -18,6 +18,7 @@ from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
 from smartnode.domain.tracker import Scrape
+from smartnode.domain.wishes import Wish
 from smartnode.metainfo.read import Metainfo
 
 
@@ -216,6 +217,10 @@ class LedgerRoom(Protocol):
 
     async def remember_mirrors(self, mirrors: Sequence[Mirror]) -> None:
         """Store web seeds durably, replacing what was known of them."""
+        ...
+
+    async def wishes(self) -> Sequence[Wish]:
+        """Return every word of the volunteer, also those that another process has just said."""
         ...
 
     async def close_cycle(self, decisions: Sequence[Decision]) -> None:

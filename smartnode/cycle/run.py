@@ -19,15 +19,7 @@ from smartnode.cycle.candidates import Field, read_unknown_cuts, survey
 from smartnode.cycle.counting import Counting
 from smartnode.cycle.metainfos import Metainfos
 from smartnode.cycle.mirroring import Mirroring
-from smartnode.cycle.needs import (
-    CatalogueRoom,
-    DiskRoom,
-    EngineRoom,
-    LedgerRoom,
-    SourcesRoom,
-    SwarmRoom,
-    TrackersRoom,
-)
+from smartnode.cycle.rooms import Rooms, measure
 from smartnode.cycle.sight import Sight
 from smartnode.cycle.stalls import PATIENCE, Stalls
 from smartnode.domain.catalogue import Item, Snapshot
@@ -37,29 +29,18 @@ from smartnode.domain.pieces import Bytes, Layout
 from smartnode.domain.plan import Plan
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
-from smartnode.errors import DiskError, LedgerError
+from smartnode.domain.wishes import NO_WISHES, Wishes
+from smartnode.errors import LedgerError
 from smartnode.planning.difference import Difference, difference, targets
 from smartnode.planning.plan import make_plan
 from smartnode.planning.policy import Policy
+from smartnode.planning.selection import EVERYTHING, Selection
 
 LOOKS_MAX = 3  # rounds of looking before one leap
 ROUNDS_MAX = 5  # of deciding again because items failed
 COOLING_CYCLES = 8
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
-    """The rooms that a cycle walks through."""
-
-    catalogue: CatalogueRoom
-    engine: EngineRoom
-    swarm: SwarmRoom
-    trackers: TrackersRoom
-    sources: SourcesRoom
-    disk: DiskRoom
-    ledger: LedgerRoom
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +58,15 @@ class Outcome:
 class Cycle:
     """Runs cycles; keeps the views (a copy of the ledger's), the backoff of failing items and C^ of the last cycle."""
 
-    def __init__(self, rooms: Rooms, *, node_id: NodeId, policy: Policy, probes: int | None) -> None:
+    def __init__(
+        self, rooms: Rooms, *, node_id: NodeId, policy: Policy, probes: int | None, selection: Selection = EVERYTHING
+    ) -> None:
         """Walk through *rooms* as *node_id*; *probes* None: the budget follows the catalogue's size."""
         self._rooms = rooms
         self._node_id = node_id
         self.policy = policy
         self.probes = probes
+        self.selection = selection
         self._backoff = Backoff()
         self._metainfos = Metainfos(rooms.catalogue, self._backoff)
         self.counting = Counting(rooms.trackers, rooms.engine, rooms.ledger)
@@ -109,6 +93,7 @@ class Cycle:
         self._hurried = False
         self._number = 0
         self._notes: list[str] = []
+        self._wishes = NO_WISHES
 
     @property
     def number(self) -> int:
@@ -134,6 +119,7 @@ class Cycle:
         """Walk the path once."""
         self._hurried = False
         self._notes = list(self._rooms.catalogue.degraded())
+        await self._hear()
         snapshot = self._rooms.catalogue.current()
         room, why = await measure(self._rooms)
         self._notes += why
@@ -155,7 +141,7 @@ class Cycle:
         """Give back what must go, then decide and apply; items that fail make room for others in the same cycle."""
         items = snapshot.items if snapshot is not None else ()
         applied = Applied()
-        if room.disk_room < 0 or room.over_quota:
+        if room.disk_room < 0 or room.over_quota or self._fetches_excluded():
             applied = await self._relieve(items, room, now)
             room = (await measure(self._rooms))[0] or room
         if room.over_quota:
@@ -165,7 +151,9 @@ class Cycle:
         self._cool(applied)
         await self._give_up_stalled(now)
         await self._adoption.run(snapshot, now)
-        await read_unknown_cuts(items, self._metainfos, self._backoff, now)
+        await read_unknown_cuts(
+            items, self._metainfos, self._backoff, wishes=self._wishes, selection=self.selection, now=now
+        )
         looked: set[InfoHash] = set()
         plan, todo = await self._decide(items, room, looked, now)
         for _ in range(ROUNDS_MAX):
@@ -181,8 +169,22 @@ class Cycle:
             plan, todo = await self._decide(items, again, looked, now)
         return plan, applied
 
+    async def _hear(self) -> None:
+        """Read the volunteer's words; what was heard last holds while they cannot be read."""
+        try:
+            self._wishes = Wishes.of(await self._rooms.ledger.wishes())
+        except LedgerError as error:
+            self._notes.append(f"ledger: {error}")
+
+    def _fetches_excluded(self) -> bool:
+        """Say whether something that the volunteer excluded is still on its way."""
+        holdings = self._rooms.engine.holdings()
+        return any(holdings[h].missing.count() for h in self._wishes.excluded & holdings.keys())
+
     async def _relieve(self, items: Sequence[Item], room: Room, now: datetime) -> Applied:
-        """Drop promises and let go what the floor forces, on what is known already: no look comes before it."""
+        """Drop promises and let go what the floor forces, on what is known already: no look comes before it. What the
+        volunteer excluded is stopped here too.
+        """
         holdings = self._rooms.engine.holdings()
         plan = await self._plan(self._survey(items, now), room, now)
         todo = difference(
@@ -237,6 +239,8 @@ class Cycle:
             holdings=self._rooms.engine.holdings(),
             metainfos=self._metainfos,
             backoff=self._backoff,
+            wishes=self._wishes,
+            selection=self.selection,
             now=now,
         )
 
@@ -251,6 +255,7 @@ class Cycle:
             node_id=self._node_id,
             now=now,
             growth=self._growth,
+            wishes=self._wishes,
         )
 
     async def _look(self, hashes: Sequence[InfoHash], field: Field, now: datetime) -> None:
@@ -267,21 +272,6 @@ class Cycle:
 
 def _layouts(holdings: Mapping[InfoHash, Holding]) -> dict[InfoHash, Layout]:
     return {info_hash: holding.layout for info_hash, holding in holdings.items()}
-
-
-async def measure(rooms: Rooms, *, walk: bool = True) -> tuple[Room | None, list[str]]:
-    """Measure the disk with all that is in flight, walking the folders or not; (None, why) when it cannot be done.
-
-    A disk that is not there stops the engine: nothing is written to a bare mount point, nothing unreadable is served.
-    """
-    in_flight = Bytes(sum(h.in_flight_bytes for h in rooms.engine.holdings().values()))
-    try:
-        room = await (rooms.disk.measure if walk else rooms.disk.glance)(in_flight)
-    except DiskError as error:
-        rooms.engine.stand_still(still=True)
-        return None, [f"disk: {error}"]
-    rooms.engine.stand_still(still=False)
-    return room, []
 
 
 def _log_closed(number: int, plan: Plan | None, applied: Applied, degraded: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from smartnode.domain.quota import Room
 from smartnode.domain.status import CatalogueStatus, HeldItem, NodeStatus, State
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.tracker import TrackerHealth
+from smartnode.domain.wishes import Wish
 
 
 class DecisionSource(Protocol):
@@ -54,6 +55,7 @@ class Seen:
     room: Room | None
     outcome: Outcome | None
     degraded: tuple[str, ...]
+    wishes: tuple[Wish, ...]
 
 
 class NodeBoard:
@@ -75,6 +77,7 @@ class NodeBoard:
             room=None,
             outcome=None,
             degraded=(),
+            wishes=(),
         )
         self._status = self._build(nothing)
 
@@ -111,6 +114,7 @@ class NodeBoard:
             mirrors=dict(seen.mirrors),
             trackers=seen.trackers,
             proxy=self._identity.proxy,
+            wishes=seen.wishes,
         )
 
 

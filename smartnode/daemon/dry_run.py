@@ -14,12 +14,13 @@ from pathlib import Path
 
 from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings
-from smartnode.daemon.rooms import catalogue_of, disk_of, ledger_of, policy_of
+from smartnode.daemon.rooms import catalogue_of, disk_of, ledger_of, policy_of, selection_of
 from smartnode.daemon.service import require_unsigned
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, NodeId
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Plan
+from smartnode.domain.wishes import Wishes
 from smartnode.errors import MetainfoError
 from smartnode.metainfo.resume import RESUME_SUFFIX, read_resume
 from smartnode.planning.plan import make_plan
@@ -30,18 +31,25 @@ async def dry_run(settings: Settings, paths: Paths, *, now: datetime) -> Plan:
     """Return what a cycle would decide now; CatalogueError, DiskError or LedgerError when an input cannot be had."""
     require_unsigned(settings)
     holdings, unreadable = await asyncio.to_thread(read_holdings, paths.state / "resume")
-    catalogue = catalogue_of(settings, paths)
-    snapshot = await catalogue.refresh(now=now, held=frozenset(holdings), slice_number=0)
     ledger = ledger_of(paths, read_only=True)
     await ledger.open()
     try:
         views, node_id = await ledger.views(), await ledger.known_node_id()
+        wishes = Wishes.of(await ledger.wishes())
     finally:
         await ledger.close()
+    catalogue = catalogue_of(settings, paths)
+    snapshot = await catalogue.refresh(now=now, held=wishes.pinned.union(holdings), slice_number=0)
     in_flight = Bytes(sum(h.in_flight_bytes for h in holdings.values()))
     room = await disk_of(settings, paths).measure(in_flight)
+    selection = selection_of(settings)
     plan = make_plan(
-        [Candidate(item=item, layout=item.torrent.layout if item.torrent else None) for item in snapshot.items],
+        [
+            Candidate(
+                item=item, layout=item.torrent.layout if item.torrent else None, unselected=selection.refusal(item)
+            )
+            for item in snapshot.items
+        ],
         views=views,
         holdings=holdings,
         room=room,
@@ -49,6 +57,7 @@ async def dry_run(settings: Settings, paths: Paths, *, now: datetime) -> Plan:
         node_id=node_id or provisional_node_id(paths.state),
         now=now,
         growth=Bytes(0),
+        wishes=wishes,
     )
     return replace(plan, degraded=(*catalogue.degraded(), *unreadable, *plan.degraded))
 

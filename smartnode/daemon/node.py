@@ -18,19 +18,23 @@ from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings
 from smartnode.cycle.candidates import by_info_hash
 from smartnode.cycle.guard import Watchman
-from smartnode.cycle.run import Cycle, Outcome, Rooms, measure
-from smartnode.daemon.board import Identity, NodeBoard, Seen
+from smartnode.cycle.rooms import Rooms, measure
+from smartnode.cycle.run import Outcome
+from smartnode.daemon.board import NodeBoard, Seen
+from smartnode.daemon.ear import Ear
 from smartnode.daemon.outlook import by_torrent, dht_degraded, join, trackers_degraded
 from smartnode.daemon.rooms import (
     NO_LIMIT,
     carries_dht,
     catalogue_of,
     client_name,
+    cycle_of,
     disk_of,
     engine_of,
     eyes_of,
+    identity_of,
     ledger_of,
-    policy_of,
+    retune,
     sources_of,
     trackers_of,
 )
@@ -40,7 +44,6 @@ from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.quota import Room
-from smartnode.domain.tracker import TrackerHealth
 from smartnode.engine.session import Engine
 from smartnode.errors import CatalogueError, SmartnodeError
 from smartnode.sources.mirrors import Mirrors
@@ -94,6 +97,8 @@ class Node:
         await self._ledger.open()
         leave.push_async_callback(self._ledger.close)
         node_id = await self._ledger.node_id()
+        self._ear = Ear(self._ledger)
+        await self._ear.listen()
         self._catalogue: Catalogue = catalogue_of(settings, paths)
         self._started_at = now
         self._sources: Mirrors = sources_of(settings)
@@ -103,7 +108,7 @@ class Node:
         self._engine.on_mirror_failed = self._mirror_failed
         await self._engine.start()
         leave.push_async_callback(self._engine.stop)
-        await self._catalogue.load(held=frozenset(self._engine.holdings()), slice_number=0)
+        await self._catalogue.load(held=self._in_view(), slice_number=0)
         self._observer = Observer(self._engine, eyes_of(settings, node_id), self._trackers)
         rooms = Rooms(
             catalogue=self._catalogue,
@@ -115,18 +120,10 @@ class Node:
             ledger=self._ledger,
         )
         self._rooms = rooms
-        self._cycle = Cycle(rooms, node_id=node_id, policy=policy_of(settings), probes=settings.cycle.probes)
+        self._cycle = cycle_of(settings, rooms, node_id)
         await self._cycle.start()
-        self._watchman = Watchman(self._host_needs_disk)
-        proxy = settings.network.proxy
-        identity = Identity(
-            version=__version__,
-            name=settings.node.name,
-            network_id=settings.network.id,
-            node_id=node_id,
-            proxy=None if proxy is None else str(proxy),
-        )
-        self._board = NodeBoard(identity, self._ledger, now=now)
+        self._watchman = Watchman(self._walk_afresh)
+        self._board = NodeBoard(identity_of(settings, node_id), self._ledger, now=now)
         await self._publish()
         host = settings.api.host
         server = Server(
@@ -162,7 +159,8 @@ class Node:
         )
         self._exit.push_async_callback(self._schedule.stop, within_s=STOP_DEADLINE_S / 3)
 
-    def _host_needs_disk(self) -> None:
+    def _walk_afresh(self) -> None:
+        """Something has to be done at once: the walk under way ends soon, and is followed by one more."""
         self._cycle.hurry()
         self.wake()
 
@@ -191,9 +189,7 @@ class Node:
         self._slice += 1
         before = self._catalogue.current()
         try:
-            after = await self._catalogue.refresh(
-                now=datetime.now(UTC), held=frozenset(self._engine.holdings()), slice_number=self._slice
-            )
+            after = await self._catalogue.refresh(now=datetime.now(UTC), held=self._in_view(), slice_number=self._slice)
         except CatalogueError as error:
             log.warning("catalogue.refused", reason=str(error))
             self._ask_again_soon()
@@ -215,6 +211,10 @@ class Node:
         wait = max(wait, self._catalogue.retry_after() or wait)
         self._refused += 1
         self._schedule.soon("refresh", wait)
+
+    def _in_view(self) -> frozenset[InfoHash]:
+        """Return the torrents that always come along from a large catalogue: what is held, and what is pinned."""
+        return self._ear.pinned.union(self._engine.holdings())
 
     async def _count(self) -> None:
         """Ask the trackers for their counts of the catalogue's swarms."""
@@ -243,6 +243,8 @@ class Node:
             log.warning("resume.not_saved", reason=str(error))
 
     async def _watch(self) -> None:
+        if await self._ear.listen():
+            self._walk_afresh()
         room = await self._publish()
         if room is not None:
             self._watchman.saw(room, datetime.now(UTC))
@@ -254,7 +256,7 @@ class Node:
         outcome = self._outcome
         reasons = [*why, *(outcome.degraded if outcome else ()), *self._catalogue.degraded()]
         trackers = join(self._engine.trackers(), self._trackers.health())
-        reasons += self._network_degraded(trackers, now)
+        reasons += [*trackers_degraded(trackers), *self._dht_degraded(now), *self._sources.degraded(now)]
         if self._failure is not None:
             reasons.append(self._failure)
         self._board.publish(
@@ -270,19 +272,15 @@ class Node:
                 room=room,
                 outcome=outcome,
                 degraded=tuple(dict.fromkeys(reasons)),
+                wishes=self._ear.wishes,
             )
         )
         return room
 
-    def _network_degraded(self, trackers: tuple[TrackerHealth, ...], now: datetime) -> list[str]:
-        """What of the network around this node is not there, in lines."""
+    def _dht_degraded(self, now: datetime) -> list[str]:
         network, nodes, up = self._settings.network, self._engine.dht_nodes, now - self._started_at
         enabled = network.dht and carries_dht(self._settings)
-        return [
-            *trackers_degraded(trackers),
-            *dht_degraded(enabled=enabled, nodes=nodes, up=up, proxied=network.proxy is not None),
-            *self._sources.degraded(now),
-        ]
+        return dht_degraded(enabled=enabled, nodes=nodes, up=up, proxied=network.proxy is not None)
 
     async def reload(self, settings: Settings) -> None:
         """Take over what can change at run time, then walk the path with it at once."""
@@ -291,8 +289,7 @@ class Node:
         self._engine.set_limits(
             upload=settings.bandwidth.upload or NO_LIMIT, download=settings.bandwidth.download or NO_LIMIT
         )
-        self._cycle.policy = policy_of(settings)
-        self._cycle.probes = settings.cycle.probes
+        retune(self._cycle, settings)
         self._observer.memory = settings.cycle.t_mem
         self._schedule.change("refresh", settings.catalogue.refresh)
         self._schedule.change("cycle", settings.cycle.interval)

@@ -12,6 +12,9 @@ from smartnode import __version__
 from smartnode.catalogue.catalogue import Catalogue
 from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings, host_port
+from smartnode.cycle.rooms import Rooms
+from smartnode.cycle.run import Cycle
+from smartnode.daemon.board import Identity
 from smartnode.disk.places import Places
 from smartnode.disk.room import Disk
 from smartnode.domain.identity import PROTOCOL_VERSION, NodeId
@@ -23,6 +26,7 @@ from smartnode.engine.settings import EngineSettings
 from smartnode.errors import ConfigError
 from smartnode.ledger.ledger import FILE_NAME, Ledger
 from smartnode.planning.policy import Policy
+from smartnode.planning.selection import Selection
 from smartnode.sources.mirrors import Mirrors
 from smartnode.sources.probe import Manners as SourceManners
 from smartnode.sources.schedule import Pace
@@ -39,6 +43,18 @@ LAN_EVERY_S, LAN_EVERY_MIN_S = 300, 10
 def client_name(settings: Settings) -> str:
     """Return what peers see as our client (BEP 10 ``v``): version, network id and protocol version."""
     return f"smartnode/{__version__} ({settings.network.id}/{PROTOCOL_VERSION})"
+
+
+def identity_of(settings: Settings, node_id: NodeId) -> Identity:
+    """Return who this node says it is to its readers."""
+    proxy = settings.network.proxy
+    return Identity(
+        version=__version__,
+        name=settings.node.name,
+        network_id=settings.network.id,
+        node_id=node_id,
+        proxy=None if proxy is None else str(proxy),
+    )
 
 
 def catalogue_of(settings: Settings, paths: Paths) -> Catalogue:
@@ -64,9 +80,9 @@ def disk_of(settings: Settings, paths: Paths) -> Disk:
     )
 
 
-def ledger_of(paths: Paths, *, read_only: bool = False) -> Ledger:
-    """Return the ledger room."""
-    return Ledger(paths.state / FILE_NAME, read_only=read_only)
+def ledger_of(paths: Paths, *, read_only: bool = False, visitor: bool = False) -> Ledger:
+    """Return the ledger room: the node's own, a reader's, or that of a *visitor* who leaves a word."""
+    return Ledger(paths.state / FILE_NAME, read_only=read_only, visitor=visitor)
 
 
 def engine_of(settings: Settings, paths: Paths, *, node_id: NodeId, places: Places, puncher: Puncher) -> Engine:
@@ -163,6 +179,22 @@ def eyes_of(settings: Settings, node_id: NodeId) -> Eyes:
     )
 
 
+def cycle_of(settings: Settings, rooms: Rooms, node_id: NodeId) -> Cycle:
+    """Return the path through *rooms*."""
+    return Cycle(
+        rooms,
+        node_id=node_id,
+        policy=policy_of(settings),
+        probes=settings.cycle.probes,
+        selection=selection_of(settings),
+    )
+
+
+def retune(cycle: Cycle, settings: Settings) -> None:
+    """Let the next cycle go by *settings*."""
+    cycle.policy, cycle.probes, cycle.selection = policy_of(settings), settings.cycle.probes, selection_of(settings)
+
+
 def carries_dht(settings: Settings) -> bool:
     """Say whether the DHT can be reached: an HTTP proxy carries no UDP."""
     proxy = settings.network.proxy
@@ -180,3 +212,9 @@ def policy_of(settings: Settings) -> Policy:
         t_mem=cycle.t_mem,
         t_urg=cycle.t_urg,
     )
+
+
+def selection_of(settings: Settings) -> Selection:
+    """Return what the node may fetch."""
+    keys = settings.selection
+    return Selection(include=keys.include, exclude=keys.exclude, bbox=keys.box, max_item_size=keys.max_item_size)

@@ -12,6 +12,7 @@ from smartnode.domain.pieces import Bytes, PieceRange
 class Rule(StrEnum):
     """Which rule of the placement decided."""
 
+    PINNED = "pinned"  # fetch: the volunteer's word, before everything else
     AT_RISK = "at_risk"  # fetch: viewed, below the water level
     NEVER_SEEN = "never_seen"  # fetch: no view yet, counted as no copy
     SPARE_ROOM = "spare_room"  # fetch: room is left after everything at risk
@@ -24,6 +25,8 @@ class Rule(StrEnum):
     ENOUGH_COPIES = "enough_copies"  # decline
     NO_ROOM = "no_room"  # decline
     UNPUBLISHED = "unpublished"  # decline
+    NOT_SELECTED = "not_selected"  # decline: the configuration's [selection]
+    EXCLUDED = "excluded"  # decline: the volunteer's word
     FAILED = "failed"  # decline: waits after a failure
     SAME_TORRENT = "same_torrent"  # decline: this info-hash is placed under another id
 

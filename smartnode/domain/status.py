@@ -14,6 +14,7 @@ from smartnode.domain.plan import Plan
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.tracker import TrackerHealth
+from smartnode.domain.wishes import Wish
 
 
 class State(StrEnum):
@@ -51,7 +52,7 @@ class HeldItem:
 class NodeStatus:
     """The whole node at *at*; *cycle* counts closed cycles since the start. *mirrors*: every web seed that was looked
     at, by torrent; *trackers*: those that the node announces to or asks. *proxy*: what all traffic goes through, its
-    credentials left out; behind one nothing listens and *listen_port* is 0.
+    credentials left out; behind one nothing listens and *listen_port* is 0. *wishes*: every word of the volunteer.
     """
 
     at: datetime
@@ -72,3 +73,4 @@ class NodeStatus:
     mirrors: dict[InfoHash, tuple[Mirror, ...]] = field(default_factory=dict)
     trackers: tuple[TrackerHealth, ...] = ()
     proxy: str | None = None
+    wishes: tuple[Wish, ...] = ()

@@ -1,6 +1,8 @@
 """Opening the ledger's file never loses one silently: a newer one is not touched, a damaged one is set aside, a reader
 changes nothing.
 
+A second writer beside the node is a visitor: it waits for its turn, and never sets aside what the node has open.
+
 WAL with synchronous=FULL: what a guard will rely on has reached the disk, and a second process reads at any time.
 """
 
@@ -40,6 +42,15 @@ def open_writer(path: Path) -> sqlite3.Connection:
         aside = _set_aside(path)
         log.error("ledger.damaged", reason=str(error), set_aside=aside.name)  # noqa: TRY400 -- no traceback: the cause is outside
         return _connect(path)
+
+
+def open_visitor(path: Path) -> sqlite3.Connection:
+    """Open *path* for writing beside the process that owns it, or for it before its first start.
+
+    sqlite3.Error when it cannot be used or is damaged: it stays where it is; LedgerError when its schema is newer.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _connect(path)
 
 
 def open_reader(path: Path) -> sqlite3.Connection | None:

@@ -1,4 +1,5 @@
-"""What outlives a cycle, in SQLite: what was seen of swarms and mirrors, decisions, who this node is. Bounded, durable.
+"""What outlives a cycle, in SQLite: what was seen of swarms and mirrors, decisions, the volunteer's words, who this
+node is. Durable, and bounded but for the words.
 
 One thread owns the connection. A damaged database is set aside and a new one begun: lost observations mean unknown,
 and unknown evicts nothing. Beyond the bounds a whole swarm is forgotten, the one looked at longest ago first: a view
@@ -20,16 +21,20 @@ from smartnode.domain.identity import NODE_ID_LENGTH, NODE_ID_PREFIX, InfoHash, 
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.tracker import Scrape
+from smartnode.domain.wishes import Wish, Word
 from smartnode.errors import LedgerError
-from smartnode.ledger.file import open_reader, open_writer, transaction
+from smartnode.ledger.file import open_reader, open_visitor, open_writer, transaction
 from smartnode.ledger.rows import decision_of, decision_row
 from smartnode.ledger.tables import (
+    forget_wish,
     read_mirrors,
     read_scrapes,
     read_views,
+    read_wishes,
     write_mirrors,
     write_scrapes,
     write_views,
+    write_wish,
 )
 
 FILE_NAME = "ledger.sqlite"
@@ -43,14 +48,16 @@ log = structlog.get_logger(__name__)
 
 class Ledger:
     """The ledger in *path*. *read_only*: for a dry run beside a running node; a missing file then reads as empty.
-    *rows_max*: how many views and holders are kept in all, how many counts of trackers, how many mirrors.
+    *visitor*: for a word of the volunteer beside a running node, or before its first start. *rows_max*: how many views
+    and holders are kept in all, how many counts of trackers, how many mirrors.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, rows_max: int = ROWS_MAX) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, visitor: bool = False, rows_max: int = ROWS_MAX) -> None:
         """Nothing is opened before open."""
         self._rows_max = rows_max
         self._path = path
         self._read_only = read_only
+        self._visitor = visitor
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self._database: sqlite3.Connection | None = None
         self._closed = False
@@ -108,6 +115,18 @@ class Ledger:
         if mirrors:
             await self._run(lambda: self._write(lambda db: write_mirrors(db, mirrors, keep=self._rows_max)))
 
+    async def wishes(self) -> Sequence[Wish]:
+        """Return every word of the volunteer, also those that another process has just said."""
+        return await self._run(lambda: self._read(read_wishes, []))
+
+    async def say(self, wish: Wish) -> None:
+        """Store a word durably; it replaces what was said of its torrent before."""
+        await self._run(lambda: self._write(lambda db: write_wish(db, wish)))
+
+    async def take_back(self, info_hash: InfoHash, word: Word) -> None:
+        """Forget *word* about a torrent durably; another word about it stays."""
+        await self._run(lambda: self._write(lambda db: forget_wish(db, info_hash, word)))
+
     async def close_cycle(self, decisions: Sequence[Decision]) -> None:
         """Store decisions durably, all or none, and forget the oldest beyond 5,000."""
         if decisions:
@@ -134,7 +153,10 @@ class Ledger:
             raise LedgerError(message, cure="free disk space and check its permissions") from error
 
     def _open(self) -> None:
-        self._database = open_reader(self._path) if self._read_only else open_writer(self._path)
+        if self._visitor:
+            self._database = open_visitor(self._path)
+        else:
+            self._database = open_reader(self._path) if self._read_only else open_writer(self._path)
 
     def _close(self) -> None:
         if self._database is not None:

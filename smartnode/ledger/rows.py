@@ -14,6 +14,7 @@ from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.domain.tracker import Scrape
+from smartnode.domain.wishes import Wish, Word
 
 Row = tuple[Any, ...]
 
@@ -181,6 +182,20 @@ def decision_of(row: Row) -> Decision | None:
             because=because,
             outcome=outcome,
         )
+    except _NONSENSE:
+        return None
+
+
+def wish_row(wish: Wish) -> Row:
+    """Return the volunteer's word as a row of ``words``."""
+    return wish.info_hash, wish.word.value, _text(wish.item), _stamp(wish.at)
+
+
+def wish_of(row: Row) -> Wish | None:
+    """Return the volunteer's word of a row of ``words``; None when the row makes no sense."""
+    name, word, item, at = row
+    try:
+        return Wish(info_hash=info_hash(name), word=Word(word), item=str(item), at=datetime.fromtimestamp(at, UTC))
     except _NONSENSE:
         return None
 

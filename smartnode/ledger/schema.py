@@ -7,7 +7,7 @@ import sqlite3
 
 from smartnode.errors import LedgerError
 
-VERSION = 2
+VERSION = 3
 
 _FIRST = (
     "CREATE TABLE node (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -74,7 +74,16 @@ _SECOND = (
     ) WITHOUT ROWID""",
 )
 
-_STEPS = (_FIRST, _SECOND)
+_THIRD = (
+    """CREATE TABLE words (
+        info_hash TEXT PRIMARY KEY,
+        word TEXT NOT NULL,
+        item TEXT NOT NULL,
+        at REAL NOT NULL
+    ) WITHOUT ROWID""",
+)
+
+_STEPS = (_FIRST, _SECOND, _THIRD)
 """Step n brings a database of schema n to n + 1; a step that was released is never changed."""
 
 

@@ -1,7 +1,7 @@
 """What is stored of swarms and mirrors, as plain calls on an open database; the caller owns thread and transaction.
 
-Bounded: beyond the bound the rows that say the least go first. A database of schema 1 (a reader does not bring it up)
-has no counts of trackers and no mirrors.
+Bounded: beyond the bound the rows that say the least go first. The volunteer's words alone are never forgotten. A
+database of schema 1 (a reader does not bring it up) has no counts of trackers and no mirrors, one of schema 2 no words.
 """
 
 import sqlite3
@@ -12,12 +12,26 @@ from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.swarm import Holder, SwarmView
 from smartnode.domain.tracker import Scrape
-from smartnode.ledger.rows import holder_of, holder_row, mirror_of, mirror_row, scrape_of, scrape_row, view_of, view_row
+from smartnode.domain.wishes import Wish, Word
+from smartnode.ledger.rows import (
+    holder_of,
+    holder_row,
+    mirror_of,
+    mirror_row,
+    scrape_of,
+    scrape_row,
+    view_of,
+    view_row,
+    wish_of,
+    wish_row,
+)
 from smartnode.ledger.schema import version_of
 
 HOLDERS_MAX = 200  # per swarm, those seen last
 NETWORK_SCHEMA: Final = 2
 """The first schema that knows trackers and mirrors."""
+WORDS_SCHEMA: Final = 3
+"""The first schema that knows the volunteer's words."""
 
 _HOLDERS: Final = (
     "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen, last_contact,"
@@ -94,6 +108,24 @@ def write_mirrors(database: sqlite3.Connection, mirrors: Iterable[Mirror], *, ke
         " (SELECT info_hash, url FROM mirrors ORDER BY checked_at DESC, info_hash, url LIMIT -1 OFFSET ?)",
         (keep,),
     )
+
+
+def read_wishes(database: sqlite3.Connection) -> list[Wish]:
+    """Return every word of the volunteer, by info-hash."""
+    if version_of(database) < WORDS_SCHEMA:
+        return []
+    rows = database.execute("SELECT info_hash, word, item, at FROM words ORDER BY info_hash")
+    return [wish for wish in map(wish_of, rows) if wish is not None]
+
+
+def write_wish(database: sqlite3.Connection, wish: Wish) -> None:
+    """Store one word; it replaces what was said of the torrent before."""
+    database.execute("INSERT OR REPLACE INTO words VALUES (?, ?, ?, ?)", wish_row(wish))
+
+
+def forget_wish(database: sqlite3.Connection, info_hash: InfoHash, word: Word) -> None:
+    """Take this word about a torrent back; another one stays."""
+    database.execute("DELETE FROM words WHERE info_hash = ? AND word = ?", (info_hash, word.value))
 
 
 def _forget_swarms(database: sqlite3.Connection, *, keep: int) -> None:

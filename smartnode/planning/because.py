@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Because, PlanEntry, Rule
 from smartnode.domain.quota import Room
+from smartnode.domain.wishes import Word
 from smartnode.planning.fetch import Choice
 from smartnode.planning.guard import Verdict
 from smartnode.planning.survey import Survey, Surveyed
@@ -15,6 +16,12 @@ from smartnode.planning.swap import Exchange
 
 Numbers = dict[str, float | int | str | None]
 """What `Because.evidence` holds."""
+
+_ENDED = {
+    Rule.UNPUBLISHED: "its item was withdrawn",
+    Rule.EXCLUDED: "the volunteer excluded it",
+    Rule.NOT_SELECTED: "the selection leaves it out",
+}
 
 
 def sight(torrent: Surveyed) -> Numbers:
@@ -28,6 +35,7 @@ def sight(torrent: Surveyed) -> Numbers:
         "target_replicas": None if item is None else item.target_replicas,
         "downloads_in_a_week": torrent.demand.downloads,
         "slow_leechers": torrent.demand.slow,
+        "word": torrent.placed.word,
     }
 
 
@@ -38,6 +46,8 @@ def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choi
     evidence |= {"level": choice.level, "fetch_level": choice.fetch_level, "gate": choice.gate}
     seen, lowest = _seen(torrent, evidence), float(field.coverage[indices].min())
     match rule:
+        case Rule.PINNED:
+            text = f"pinned: the volunteer wants it, whatever its coverage; {seen}"
         case Rule.AT_RISK:
             text = f"at risk: {seen}; coverage {lowest:.2f} is below the fetch level {choice.fetch_level:.2f}"
         case Rule.NEVER_SEEN:
@@ -53,7 +63,9 @@ def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: 
     evidence = sight(torrent) | _coverage(field, indices, torrent)
     evidence |= {"level": choice.level, "gate": choice.gate, "free_bytes": room.free}
     seen = _seen(torrent, evidence)
-    if rule is Rule.NO_ROOM:
+    if rule is Rule.NO_ROOM and torrent.placed.word is Word.PINNED:
+        text = f"no room for all that is pinned: {room.free} bytes of the quota are free; {seen}"
+    elif rule is Rule.NO_ROOM:
         text = f"no room: {room.free} bytes of the quota are free, and other segments come first; {seen}"
     else:
         lowest = float(field.coverage[indices].min())
@@ -67,8 +79,13 @@ def keeping(torrent: Surveyed, *, have: Bytes, promised: Bytes, dropped: Bytes) 
     evidence = sight(torrent) | {"have_bytes": have, "in_flight_bytes": promised, "dropped_in_flight_bytes": dropped}
     parts = [f"held: {have} bytes verified"]
     parts += [f"{promised} bytes on their way"] if promised else []
-    parts += [f"{dropped} bytes no longer asked for: the room is not there any more"] if dropped else []
-    parts += ["no item of this cycle offers it: absence deletes nothing"] if placed.item is None else []
+    why = "the room is not there any more" if placed.ended is None else _ENDED[placed.ended]
+    parts += [f"{dropped} bytes no longer asked for: {why}"] if dropped else []
+    parts += ["pinned by the volunteer"] if placed.word is Word.PINNED else []
+    if placed.ended is not None:
+        parts.append(f"nothing more of it is fetched: {why}")
+    elif placed.item is None:
+        parts.append("no item of this cycle offers it: absence deletes nothing")
     return Because(rule=Rule.HELD, text="; ".join(parts), evidence=evidence)
 
 
@@ -76,9 +93,10 @@ def forcing(field: Survey, indices: NDArray[np.int64], room: Room) -> Because:
     """Why keep_free forces the segments *indices* of one torrent out."""
     torrent = field.torrents[int(field.owner[indices[0]])]
     evidence = sight(torrent) | _coverage(field, indices, torrent) | {"below_floor_bytes": room.below_floor}
+    pinned = "; it is pinned, and nothing else is left to go" if torrent.placed.word is Word.PINNED else ""
     text = (
-        f"FORCED OUT to protect the host: the disk is {room.below_floor} bytes below keep_free; no copy elsewhere is "
-        f"proved ({_seen(torrent, evidence)})"
+        f"FORCED OUT to protect the host: the disk is {room.below_floor} bytes below keep_free{pinned}; no copy "
+        f"elsewhere is proved ({_seen(torrent, evidence)})"
     )
     return Because(rule=Rule.KEEP_FREE, text=text, evidence=evidence)
 

@@ -3,9 +3,10 @@
 - Promises come first, because dropping what is not there yet loses nothing: while the quota or the disk cannot take
   all that is in flight, the least valuable promises are dropped. Blocks of unfinished pieces are counted twice by a
   measurement (as allocated and as in flight); that much doubt is given to the promises unless a limit is really broken.
-  Promises of a withdrawn item are dropped always.
+  Promises of an item that is withdrawn, excluded or not selected are dropped always.
 - Below keep_free the least valuable segments go until the deficit is covered, and no segment more.
 - Over the quota the same order names what would go; it goes where the guard permits it, the rest waits.
+- What the volunteer excluded is the first to go. What is pinned goes for keep_free only, when nothing else is left.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,13 +41,14 @@ def release(
     """Decide what leaves; *permits*: what the guard says of one segment."""
     order = field.worth_less
     promised = field.size - field.cost - field.held
-    withdrawn = np.array([each.placed.withdrawn for each in field.torrents], dtype=np.bool_)[field.owner]
-    ended = np.flatnonzero(withdrawn & (promised > 0))
-    open_ = order[(promised[order] > 0) & ~withdrawn[order]]
+    over = np.array([each.placed.ended is not None for each in field.torrents], dtype=np.bool_)[field.owner]
+    ended = np.flatnonzero(over & (promised > 0))
+    open_ = order[(promised[order] > 0) & ~over[order]]
     dropped = _until(open_, promised, _overcommitted(room, holdings) - int(promised[ended].sum()))
     held = order[field.held[order] > 0]
     forced = _until(held, field.held, room.below_floor)
     rest = held[len(forced) :]
+    rest = rest[~field.pinned[rest]]
     permitted, refused = shrink(rest, field.held, room.over_quota - total(field.held[forced]), permits=permits)
     return Release(
         dropped=np.concatenate((ended, dropped)), forced=forced, permitted=permitted, refused=refused, rest=rest

@@ -1,10 +1,14 @@
-"""The fetch order: what is known to be at risk, then what was never seen, then what room is left for.
+"""The fetch order: what is pinned, then what is known to be at risk, then what was never seen, then what room is left
+for.
 
 A candidate is neither held nor promised, fits into the free room, and is covered less than F + 1 or not at all.
 Within a class the largest ln(l_f - u) + g comes first: rarer segments are likelier, and each node draws its own. The
 fetch level l_f solves sum of b * max(l_f - u, 0) = max(0.3 * growth of C^, own budget) over the candidates. Segments
 with u + 1 <= l_f come before their class: all of them together fit the budget, so that more quota never costs the
 rarest a copy that less quota gave them. Whatever does not fit is skipped and the next is tried.
+
+What the volunteer pinned is taken before all that, however well it is covered, the least covered first; the rule then
+fills the room that is left as if there were no more.
 """
 
 from dataclasses import dataclass
@@ -48,20 +52,24 @@ def choose(field: Field, *, free: Bytes, growth: Bytes) -> Choice:
     """Fill *free* bytes."""
     missing = np.flatnonzero(field.offered & (field.cost > 0))
     gate = gate_of(field, free)
+    pinned = _pinned(field, missing)
+    first = pinned[fitting(field.cost[pinned], free)]
+    missing, free = missing[~field.pinned[missing]], Bytes(free - total(field.cost[first]))
     u, cost = field.coverage[missing], field.cost[missing]
     wanted = (u < gate - water.SLACK) | (field.seen[missing] == 0)
     candidate = wanted & (cost <= free)
     fetch_level = water.level(u[candidate], cost[candidate], max(GROWTH_SHARE * growth, free))
     order, classes = _order(field, missing[candidate], fetch_level)
     taken = fitting(field.cost[order], free)
-    chosen = order[taken]
+    chosen = np.concatenate((first, order[taken]))
     passed = np.zeros(len(field.cost), dtype=np.bool_)
+    passed[pinned] = True
     passed[missing[wanted]] = True
     passed[chosen] = False
     mine = field.offered
     return Choice(
         chosen=chosen,
-        rules=tuple(_CLASS_RULES[number] for number in classes[taken].tolist()),
+        rules=(Rule.PINNED,) * len(first) + tuple(_CLASS_RULES[number] for number in classes[taken].tolist()),
         crowded=np.flatnonzero(passed),
         covered=missing[~wanted],
         level=water.level(field.base[mine], field.size[mine], field.capacity),
@@ -75,6 +83,12 @@ def gate_of(field: Field, free: Bytes) -> int:
     mine = field.offered
     reach = field.capacity + min(free, total(field.cost[mine]))
     return water.full_copies(water.level(field.base[mine], field.size[mine], reach)) + 1
+
+
+def _pinned(field: Field, missing: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what is pinned, the least covered first, ties by this node's own rank."""
+    asked = missing[field.pinned[missing]]
+    return asked[np.lexsort((-field.g[asked], field.coverage[asked]))]
 
 
 def _order(

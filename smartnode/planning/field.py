@@ -18,6 +18,7 @@ class Field:
     """All segments, in one fixed order.
 
     *size*: bytes. *cost*: bytes neither held nor promised. *held*: bytes held. *offered*: may be fetched.
+    *pinned*, *excluded*: by the volunteer.
     *copies*: remembered elsewhere; *coming*: 1 while in progress elsewhere. *base*: u of the first copy less one.
     *capacity*: C^, bytes of all copies in sight, one's own included, also where the last look is old.
     *seen*: copies elsewhere as fetching believes them, also of old views; *coverage*: u with them. *g*: fetch rank.
@@ -30,6 +31,8 @@ class Field:
     coming: NDArray[np.int64]
     known: NDArray[np.bool_]
     offered: NDArray[np.bool_]
+    pinned: NDArray[np.bool_]
+    excluded: NDArray[np.bool_]
     base: NDArray[np.float64]
     seen: NDArray[np.int64]
     coverage: NDArray[np.float64]
@@ -40,10 +43,11 @@ class Field:
     def worth_less(self) -> NDArray[np.int64]:
         """All segments, the least valuable to hold first.
 
-        Known to be well covered before unknown, unfinished before whole, then the lowest rank. What is in progress
-        elsewhere is no copy yet, so it does not count here.
+        What is excluded before all else, what is pinned after it. Known to be well covered before unknown, unfinished
+        before whole, then the lowest rank. What is in progress elsewhere is no copy yet, so it does not count here.
         """
-        return np.lexsort((self.g, self.cost == 0, -(self.base + self.copies), ~self.known))
+        keys = (self.g, self.cost == 0, -(self.base + self.copies), ~self.known, ~self.excluded, self.pinned)
+        return np.lexsort(keys)
 
 
 def lay_out(
@@ -55,6 +59,8 @@ def lay_out(
     coming: NDArray[np.int64],
     known: NDArray[np.bool_],
     offered: NDArray[np.bool_],
+    pinned: NDArray[np.bool_],
+    excluded: NDArray[np.bool_],
     merit: NDArray[np.float64],
     credit: NDArray[np.float64],
     g: NDArray[np.float64],
@@ -71,6 +77,8 @@ def lay_out(
         coming=coming,
         known=known,
         offered=offered,
+        pinned=pinned,
+        excluded=excluded,
         base=base,
         seen=seen,
         coverage=base + count - np.where(count == 0, credit, 0.0),  # no mirror credit before the first copy

@@ -19,6 +19,7 @@ from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Plan, PlanEntry, Rule
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.wishes import NO_WISHES, Wishes
 from smartnode.planning import because
 from smartnode.planning.evict import Release, release
 from smartnode.planning.fetch import Choice, choose, gate_of
@@ -49,15 +50,17 @@ def make_plan(
     node_id: NodeId,
     now: datetime,
     growth: Bytes,
+    wishes: Wishes = NO_WISHES,
     hearing: Hearing = BLIND,
     swapping: bool = False,
 ) -> Plan:
     """Plan for the whole free quota; *growth*: by how many bytes C^ grew since the last cycle, 0 in the first.
 
-    *hearing*: what is known of other holders; without it nothing leaves but for keep_free. *swapping*: this cycle is
-    the one of the node's swap period.
+    *wishes*: the volunteer's word, which goes before every rule but the host's protection and a withdrawal. *hearing*:
+    what is known of other holders; without it nothing leaves but for keep_free. *swapping*: this cycle is the one of
+    the node's swap period.
     """
-    roster, unplaced = enrol(candidates, holdings, now)
+    roster, unplaced = enrol(candidates, holdings, wishes=wishes, now=now)
     field = survey(roster, views, policy=policy, node=node_id, now=now)
     gate = gate_of(field, room.free)
     judging = partial(judge, hearing, node=node_id, now=now, terms=policy.terms)

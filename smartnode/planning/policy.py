@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from smartnode.domain.catalogue import Item
 from smartnode.domain.pieces import Layout
+from smartnode.domain.plan import Because
 from smartnode.planning.terms import Terms
 
 
@@ -54,9 +55,11 @@ class Policy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """An item that this cycle considers; *layout* None: its piece length is not known yet, so it cannot be cut.
+    *unselected*: why the configuration leaves it out, None when it does not.
 
     The (collection, id) keys of the candidates of one plan are distinct.
     """
 
     item: Item
     layout: Layout | None
+    unselected: Because | None = None

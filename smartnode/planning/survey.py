@@ -17,6 +17,7 @@ from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import SegmentRef
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.wishes import Word
 from smartnode.planning.demand import WORTH, Demand, demand
 from smartnode.planning.field import Field, lay_out
 from smartnode.planning.health import Health, observe
@@ -88,6 +89,8 @@ def survey(
         offered=np.repeat(np.array([each.placed.item is not None for each in torrents], dtype=np.bool_), counts),
         merit=np.repeat(_merit(torrents, policy), counts),
         credit=np.repeat(credit, counts),
+        pinned=np.repeat(np.array([each.placed.word is Word.PINNED for each in torrents], dtype=np.bool_), counts),
+        excluded=np.repeat(np.array([each.placed.word is Word.EXCLUDED for each in torrents], dtype=np.bool_), counts),
         g=_joined([fetch_ranks(node, each.placed.info_hash, each.cut.count) for each in torrents], np.float64),
     )
     columns = {column.name: getattr(field, column.name) for column in fields(Field)}

@@ -79,7 +79,7 @@ def take(
 
 def _leaving(field: Field, seen: NDArray[np.bool_], gate: int, policy: Policy) -> NDArray[np.int64]:
     """Held segments, the most covered first, as long as what would come for them is worth it."""
-    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0))
+    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0) & ~field.pinned)
     missing = np.flatnonzero(seen & (field.cost > 0) & (field.coverage < gate - water.SLACK))
     if not len(held) or not len(missing):
         return held[:0]

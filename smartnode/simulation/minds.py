@@ -49,6 +49,7 @@ class Minds:
         self._period = np.full(nodes, -1, dtype=np.int64)
         self._zeros = np.zeros(segments)
         self._offered = np.ones(segments, dtype=np.bool_)
+        self._nothing = np.zeros(segments, dtype=np.bool_)
         self._pretenders = _pretend(scenario)
         self._gone: dict[int, set[int]] = {}
         self._ranks: dict[tuple[int, int], float] = {}  # of this epoch
@@ -108,6 +109,8 @@ class Minds:
             coming=eyes.coming[node].astype(np.int64),
             known=eyes.known(node, tick),
             offered=self._offered,
+            pinned=self._nothing,
+            excluded=self._nothing,
             merit=self._zeros,
             credit=self._zeros + credit_of(self.mirrors, self._policy),
             g=world.fleet.ranks[node].astype(np.float64),

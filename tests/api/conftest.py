@@ -19,6 +19,7 @@ from smartnode.domain.quota import Room
 from smartnode.domain.status import CatalogueStatus, HeldItem, NodeStatus, State
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.domain.tracker import Scrape, TrackerHealth
+from smartnode.domain.wishes import Wish, Word
 
 AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LAYOUT = Layout(total_size=Bytes(640), piece_length=Bytes(10))  # 64 pieces, 32 segments of 2 pieces
@@ -135,6 +136,10 @@ class OneStatus:
                     reason="timed out",
                     silent=1,
                 ),
+            ),
+            wishes=(
+                Wish(info_hash=InfoHash("a" * 40), word=Word.PINNED, item="c/held", at=AT),
+                Wish(info_hash=InfoHash("b" * 40), word=Word.EXCLUDED, item="c/other", at=AT),
             ),
         )
         self.asked: list[tuple[int, InfoHash | None]] = []

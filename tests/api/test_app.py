@@ -48,6 +48,20 @@ async def test_items_lists_what_is_held_with_inclusive_ranges(client: httpx.Asyn
     assert row["partial"]
 
 
+async def test_the_volunteers_word_is_shown(client: httpx.AsyncClient) -> None:
+    """In the row of what is held, in the evidence of an item, and of what is not held too."""
+    body = (await client.get("/api/v1/items")).json()
+    assert [row["word"] for row in body["items"]] == ["pinned"]
+    assert body["words"][1] == {
+        "item": "c/other",
+        "info_hash": "b" * 40,
+        "word": "excluded",
+        "said_at": "2026-01-01T12:00:00Z",
+    }
+    words = [(await client.get(f"/api/v1/items/{name}")).json()["word"] for name in ("held", "other", "plain")]
+    assert words == ["pinned", "excluded", None]
+
+
 @pytest.mark.parametrize("name", ["a" * 40, "aaaa", "c/held", "held", "AAAAAA"])
 async def test_an_item_answers_to_each_of_its_names(client: httpx.AsyncClient, name: str) -> None:
     """Info-hash, a prefix of it, collection/id and an unambiguous id all lead to the same evidence."""

@@ -26,6 +26,11 @@ keep_free = "20 GiB"
 [bandwidth]
 upload = "20 Mbit/s"
 download = "2 MB/s"
+[selection]
+include = ["ortho", "*/ca-qc-*"]
+exclude = ["*-draft"]
+bbox = [-79.8, 44, -57.1, 62.6]
+max_item_size = "20 GB"
 [network]
 id = "test-1"
 listen = ["127.0.0.1:0", "[::1]:6881"]
@@ -73,6 +78,8 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert found.storage.path == Path("/srv/data")
     assert (found.storage.quota, found.storage.keep_free) == (500 * 10**9, 20 << 30)
     assert (found.bandwidth.upload, found.bandwidth.download) == (2_500_000, 2_000_000)
+    assert (found.selection.include, found.selection.exclude) == (("ortho", "*/ca-qc-*"), ("*-draft",))
+    assert (found.selection.box, found.selection.max_item_size) == ((-79.8, 44.0, -57.1, 62.6), 20 * 10**9)
     assert found.network.listen == ("127.0.0.1:0", "[::1]:6881")
     assert (found.network.id, found.network.outgoing, found.network.dht) == ("test-1", "127.0.0.1", False)
     assert found.network.announce_ip == "192.0.2.1"
@@ -105,6 +112,13 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
         "SMARTNODE_CYCLE__T_URG": "0.5 h",
     }
     assert load(write(tmp_path, ""), environment) == said
+
+
+def test_a_box_may_cross_the_antimeridian(tmp_path: Path) -> None:
+    """West of its own east is a box too; no box is none."""
+    box = "[selection]\nbbox = [170, 50, -130, 70]"
+    assert load(write(tmp_path, box), {}).selection.box == (170.0, 50.0, -130.0, 70.0)
+    assert load(write(tmp_path, ""), {}).selection.box is None
 
 
 def test_a_proxy_never_shows_its_password(tmp_path: Path) -> None:
@@ -180,7 +194,20 @@ def test_where_the_default_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("storage = 1", "'storage' is a section, not a key; write [storage] on a line of its own"),
         ("[[storage]]\nquota = 1", "'storage' is a section, not a key"),
         ("[protocol]", "'protocol' is not supported yet; remove it"),
-        ("[selection]\ninclude = []", "'selection' is not supported yet; remove it"),
+        ("[selection]\ntarget_copies = 3", "'selection.target_copies' is not supported yet; remove it"),
+        ("[selection]\nmax_size = 3", "unknown key 'selection.max_size'; did you mean 'selection.max_item_size'?"),
+        ("[selection]\ninclude = 'ortho'", "'selection.include': Input should be a valid list"),
+        ("[selection]\ninclude = ['']", "'selection.include': String should have at least 1 character"),
+        ('[selection]\nexclude = ["a\\nb"]', "'selection.exclude': 'a\\nb' holds a character that cannot be shown"),
+        (
+            "[selection]\nbbox = [1, 2, 3]",
+            "'selection.bbox': [1.0, 2.0, 3.0] is no box, use [west, south, east, north]",
+        ),
+        ("[selection]\nbbox = [1, 2, 3, 1]", "'selection.bbox': [1.0, 2.0, 3.0, 1.0] is no box"),
+        ("[selection]\nbbox = [-181, 2, 3, 4]", "'selection.bbox': [-181.0, 2.0, 3.0, 4.0] is no box"),
+        ("[selection]\nbbox = [1, 2, 3, nan]", "'selection.bbox': Input should be a finite number"),
+        ("[selection]\nbbox = [1, 2, 3, '4']", "'selection.bbox': Input should be a valid number"),
+        ("[selection]\nmax_item_size = 0", "'selection.max_item_size': Input should be greater than 0"),
         ("[bandwidth]\nwindows = []", "'bandwidth.windows' is not supported yet; remove it"),
         ("[storage\n", "smartnode.toml is not TOML (Expected ']'"),
         ("[storage]\nquota = 1\nquota = 2", "smartnode.toml is not TOML (Cannot overwrite a value"),

@@ -19,6 +19,7 @@ OTHER = {
     "storage.keep_free": "7",
     "bandwidth.upload": "7",
     "bandwidth.download": "7",
+    "selection.bbox": "[1, 2, 3, 4]",
     "network.id": "other",
     "network.listen": '["127.0.0.1:7"]',
     "network.outgoing": "127.0.0.7",
@@ -58,7 +59,11 @@ def test_each_key_is_taken_over_or_waits(name: str) -> None:
     applied, waiting = changed(with_key(), with_key(name))
     assert (*applied, *waiting) == (name,)
     section = name.partition(".")[0]
-    at_once = section in ("bandwidth", "cycle") or name in ("storage.quota", "storage.keep_free", "catalogue.refresh")
+    at_once = section in ("bandwidth", "cycle", "selection") or name in (
+        "storage.quota",
+        "storage.keep_free",
+        "catalogue.refresh",
+    )
     assert bool(applied) == at_once
 
 

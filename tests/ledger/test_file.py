@@ -38,7 +38,9 @@ async def test_a_newer_schema_is_refused_and_not_touched(opens: Any, make: Any, 
     with closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA user_version = {VERSION + 1}")
     before = folder(path)
-    with pytest.raises(LedgerError, match="schema 3, this version knows 2; run the newer smartnode") as caught:
+    with pytest.raises(
+        LedgerError, match=f"schema {VERSION + 1}, this version knows {VERSION}; run the newer smartnode"
+    ) as caught:
         await opens(read_only=read_only)
     assert caught.value.exit_code is ExitCode.STORAGE
     assert folder(path) == before

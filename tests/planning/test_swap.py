@@ -25,6 +25,8 @@ def field_of(copies: list[int], own: list[bool], *, size: int = 100, known: bool
         coming=np.zeros(count, dtype=np.int64),
         known=np.full(count, known),
         offered=np.ones(count, dtype=np.bool_),
+        pinned=np.zeros(count, dtype=np.bool_),
+        excluded=np.zeros(count, dtype=np.bool_),
         merit=np.zeros(count),
         credit=np.zeros(count),
         g=np.arange(count, dtype=np.float64),
