@@ -212,7 +212,7 @@ class Cycle:
     ) -> tuple[Plan, Difference]:
         """Plan, look where the plan would leap, plan again; what was not looked at waits for the next cycle."""
         field = self._survey(items, now)
-        ask = [] if looked else self._sight.stalest(field.layouts, probes=self.probes, now=now)
+        ask = [] if looked else self._sight.stalest(field.layouts, probes=self.probes, node=self._node_id, now=now)
         await self._look(ask, field, now)
         looked.update(ask)
         plan = await self._plan(field, room, now)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from smartnode.cycle.looking import choose, probe_budget
 from smartnode.cycle.needs import EngineRoom, LedgerRoom, Look, SourcesRoom, SwarmRoom
 from smartnode.domain.catalogue import Item
-from smartnode.domain.identity import InfoHash
+from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Layout
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.domain.tracker import Scrape
@@ -53,10 +53,12 @@ class Sight:
         """Take up the views that the ledger kept."""
         self._views = await self._ledger.views()
 
-    def stalest(self, layouts: Mapping[InfoHash, Layout], *, probes: int | None, now: datetime) -> list[InfoHash]:
-        """Return the swarms whose turn it is."""
+    def stalest(
+        self, layouts: Mapping[InfoHash, Layout], *, probes: int | None, node: NodeId, now: datetime
+    ) -> list[InfoHash]:
+        """Return the swarms whose turn it is at *node*."""
         budget = probe_budget(len(layouts), probes)
-        return choose(layouts, views=self._views, scrapes=self._scrapes, count=budget, now=now)
+        return choose(layouts, views=self._views, scrapes=self._scrapes, count=budget, node=node, now=now)
 
     def views(self, hashes: Iterable[InfoHash]) -> dict[InfoHash, SwarmView]:
         """Return what is known of each of *hashes*, counts and mirrors included; nothing for those never heard of."""

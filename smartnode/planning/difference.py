@@ -1,13 +1,14 @@
 """The difference is what the daemon does now: a paced prefix of the plan, never past the quota or the disk's room.
 
-A cycle starts at most pace * quota bytes, and at least one segment where one fits, so that the next looks correct the
-rest before it is begun. The wanted pieces of a torrent are those held, those promised that the plan keeps, and those
-started now; pieces that leave are named apart, because they leave by another way. A torrent that the plan does not know
-is left as it is.
+A cycle starts at most pace * quota bytes less what is still on its way, and at least one segment where one fits, so
+that the next looks correct the rest before it is begun. The wanted pieces of a torrent are those held, those promised
+that the plan keeps, and those started now; pieces that leave are named apart, because they leave by another way. A
+torrent that the plan does not know is left as it is.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from smartnode.domain.pieces import Bitfield, Bytes, Layout
 from smartnode.domain.plan import Plan, SegmentRef
 from smartnode.domain.quota import Room
 from smartnode.planning.policy import Policy
+
+STUCK: Final = 8
+"""Part of the pace that is started whatever is on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +86,16 @@ def difference(
 
 def _prefix(order: tuple[SegmentRef, ...], policy: Policy, room: Room) -> tuple[SegmentRef, ...]:
     """Return what one cycle starts."""
-    left, pace = min(room.free, room.disk_room), int(policy.pace * room.quota)
+    left, pace = min(room.free, room.disk_room), pace_of(policy, quota=room.quota, in_flight=room.in_flight)
     return tuple(order[at] for at in paced([segment.bytes for segment in order], left=left, pace=pace))
+
+
+def pace_of(policy: Policy, *, quota: int, in_flight: int) -> int:
+    """Bytes that one cycle starts: pace * quota less what is still on its way, so that a slow link does not promise its
+    whole quota on old looks, and an eighth of it at least, so that what never arrives holds nothing up.
+    """
+    usual = int(policy.pace * quota)
+    return max(usual - in_flight, usual // STUCK)
 
 
 def paced(sizes: Sequence[int], *, left: int, pace: int) -> list[int]:

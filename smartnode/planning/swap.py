@@ -46,8 +46,8 @@ def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Po
     """Say what a full node of *quota* bytes gives up; *gate*: F + 1; *growth*: of C^ since the last cycle."""
     seen = field.offered & field.known
     u, weight = field.coverage[seen], field.size[seen].astype(np.float64)
-    missing = float(weight @ np.maximum(gate - 1 - u, 0.0))
-    spare = float(weight @ np.maximum(u - gate, 0.0))
+    missing = float((weight * np.maximum(gate - 1 - u, 0.0)).sum())
+    spare = float((weight * np.maximum(u - gate, 0.0)).sum())
     moving, capacity = max(missing, spare), field.capacity
     if moving <= 0 or capacity <= 0 or growth > GROWTH_LIMIT * moving:
         return NOTHING

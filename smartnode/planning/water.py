@@ -33,9 +33,10 @@ def level(base: NDArray[np.float64], weight: NDArray[np.int64], capacity: float)
         return None
     lowest = float(base.min())
     above, heavy = base - lowest, weight.astype(np.float64)
-    height = (capacity + float(heavy @ above)) / float(heavy.sum())
+    height = (capacity + float((heavy * above).sum())) / float(heavy.sum())
     # Newton on a convex, piecewise linear function, from above: it falls to the root in finitely many steps, usually
-    # fewer than ten, and what is dry once stays dry, so that nothing needs sorting.
+    # fewer than ten, and what is dry once stays dry, so that nothing needs sorting. (No @ here: the
+    # algebra library would spread it over all cores of the host, and spin there.)
     for _ in range(len(base)):
         wet = above < height
         if wet.all():
@@ -43,7 +44,7 @@ def level(base: NDArray[np.float64], weight: NDArray[np.int64], capacity: float)
         above, heavy = above[wet], heavy[wet]
         if not len(above):
             return lowest
-        height = (capacity + float(heavy @ above)) / float(heavy.sum())
+        height = (capacity + float((heavy * above).sum())) / float(heavy.sum())
     return lowest + height
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from smartnode.domain.identity import NODE_ID_PREFIX, node_id
 from smartnode.domain.pieces import Bytes
-from smartnode.planning.difference import paced
+from smartnode.planning.difference import pace_of, paced
 from smartnode.planning.evict import shrink
 from smartnode.planning.fetch import choose, gate_of
 from smartnode.planning.field import Field, lay_out
@@ -132,9 +132,8 @@ class Minds:
 
     def _start_of(self, node: int, chosen: NDArray[np.int64], free: int) -> NDArray[np.int64]:
         """Return what one cycle begins of *chosen*."""
-        pace = int(self._policy.pace * self._world.quota[node] - self._world.promised[node])
-        if pace <= 0:
-            return NOTHING
+        promised = int(self._world.promised[node])
+        pace = pace_of(self._policy, quota=int(self._world.quota[node]), in_flight=promised)
         return chosen[paced(self._world.archive.size[chosen].tolist(), left=free, pace=pace)]
 
     def _shrink(self, node: int, tick: int, field: Field, excess: int) -> NDArray[np.int64]:
