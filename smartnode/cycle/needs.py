@@ -15,6 +15,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.pieces import Bitfield, Bytes
+from smartnode.domain.proof import Block
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
 from smartnode.domain.tracker import Scrape
@@ -67,6 +68,12 @@ class EngineRoom(Protocol):
 
     async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
         """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
+        ...
+
+    async def read(self, info_hash: InfoHash, blocks: Sequence[Block]) -> list[bytes]:
+        """Return the bytes of each of *blocks*, in order, as our files have them; EngineError when one of their pieces
+        is not held, or no longer in its file. The session does not notice.
+        """
         ...
 
     async def connected(self, info_hash: InfoHash, now: datetime) -> tuple[Holder, ...]:

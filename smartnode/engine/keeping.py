@@ -8,16 +8,18 @@ Every function here runs under the torrent's lock.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import libtorrent as lt
 import structlog
 
 from smartnode.domain.pieces import Bitfield, Bytes
+from smartnode.domain.proof import Block
 from smartnode.engine import placing
 from smartnode.engine.integrity import lost_pieces, present_pieces, worth_hashing
 from smartnode.engine.live import Live, priorities
 from smartnode.engine.needs import Places, Puncher
+from smartnode.engine.reading import pieces_of, read_blocks
 from smartnode.engine.recording import for_file, for_session, sealed
 from smartnode.engine.resume_store import ResumeStore, sync_files
 from smartnode.engine.torrents import Torrent
@@ -133,6 +135,17 @@ class Keeper:
         else:
             await self._rebuild(torrent, raw, gone=held, wanted=wanted)
         return torrent.metainfo.layout.bytes_in(held)
+
+    async def read(self, torrent: Torrent, blocks: Sequence[Block]) -> list[bytes]:
+        """Return the bytes of *blocks*; EngineError when one of their pieces is not held, or no longer in its file."""
+        asked = pieces_of(torrent.metainfo.layout, blocks)
+        if (asked & torrent.have) == asked and (asked - torrent.saved_have).count():
+            await self.save(torrent)  # libtorrent may still have them in memory only
+        missing = asked - (torrent.have & torrent.saved_have)
+        if missing.count():
+            message = f"piece {missing.indices()[0]} of the torrent {torrent.info_hash} is not held"
+            raise EngineError(message, cure="the next cycle sees what is held")
+        return await asyncio.to_thread(read_blocks, torrent.folder, torrent.metainfo, blocks)
 
     async def repair(self, torrent: Torrent) -> Bitfield:
         """Look at the files again and stop offering what they do not hold; returns those pieces. A SmartnodeError when

@@ -7,7 +7,7 @@ Everything runs on one asyncio loop. What is held and wanted is read from a book
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.pieces import Bitfield, Bytes
+from smartnode.domain.proof import Block
 from smartnode.domain.swarm import Address, Holder
 from smartnode.domain.tracker import TrackerHealth
 from smartnode.engine.announcing import Announcing
@@ -193,6 +194,13 @@ class Engine:
         """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
         torrent = self._known(info_hash)
         return await self._errands.finish(self._change(torrent, lambda: self._keeper.evict(torrent, pieces)))
+
+    async def read(self, info_hash: InfoHash, blocks: Sequence[Block]) -> list[bytes]:
+        """Return the bytes of each of *blocks*, in order, as the files have them, past the session; EngineError when
+        one of their pieces is not held, or no longer in its file.
+        """
+        torrent = self._known(info_hash)
+        return await self._errands.finish(locked(torrent, lambda: self._keeper.read(torrent, blocks)))
 
     async def connected(self, info_hash: InfoHash, now: datetime) -> tuple[Holder, ...]:
         """Return the connected peers with their bitfields; none when the torrent is not held."""

@@ -5,12 +5,13 @@ file-system blocks only: a run is cut inward to 4 KiB, except at the end of a fi
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from smartnode.domain.pieces import Bitfield, PieceRange
+from smartnode.domain.proof import Block
 from smartnode.metainfo.read import Metainfo, TorrentFile
 
 BLOCK = 4096
@@ -27,17 +28,23 @@ class Span:
 
 def spans(metainfo: Metainfo, pieces: Iterable[PieceRange]) -> Iterator[Span]:
     """Yield the file bytes of *pieces* in torrent order; pad files and empty files have none."""
-    offsets = [file.offset for file in metainfo.files]
     length, total = metainfo.layout.piece_length, metainfo.layout.total_size
+    offsets = [file.offset for file in metainfo.files]
     for run in pieces:
-        first, last = run.first * length, min((run.last + 1) * length, total)
-        index = max(0, bisect_right(offsets, first) - 1)
-        while index < len(offsets) and offsets[index] < last:
-            file = metainfo.files[index]
-            start, end = max(first - file.offset, 0), min(last - file.offset, file.size)
-            if start < end:
-                yield Span(file=file, start=start, end=end)
-            index += 1
+        yield from _between(metainfo, offsets, run.first * length, min((run.last + 1) * length, total))
+
+
+def spans_of(metainfo: Metainfo, blocks: Iterable[Block]) -> Iterator[tuple[Block, list[Span]]]:
+    """Yield each of *blocks* with its file bytes in torrent order; what lies in a pad file is in no span."""
+    offsets = [file.offset for file in metainfo.files]
+    for block in blocks:
+        first = first_byte(metainfo, block)
+        yield block, list(_between(metainfo, offsets, first, first + block.length))
+
+
+def first_byte(metainfo: Metainfo, block: Block) -> int:
+    """Return where *block* begins in the torrent."""
+    return block.piece * metainfo.layout.piece_length + block.begin
 
 
 def runs_to_punch(metainfo: Metainfo, *, kept: Bitfield, touched: Bitfield) -> dict[TorrentFile, list[tuple[int, int]]]:
@@ -57,3 +64,14 @@ def runs_to_punch(metainfo: Metainfo, *, kept: Bitfield, touched: Bitfield) -> d
         if start < end:
             found.setdefault(span.file, []).append((start, end - start))
     return found
+
+
+def _between(metainfo: Metainfo, offsets: Sequence[int], first: int, last: int) -> Iterator[Span]:
+    """Yield the file bytes of the torrent's bytes *first* to *last* (excluded); *offsets* are those of its files."""
+    index = max(0, bisect_right(offsets, first) - 1)
+    while index < len(offsets) and offsets[index] < last:
+        file = metainfo.files[index]
+        start, end = max(first - file.offset, 0), min(last - file.offset, file.size)
+        if start < end:
+            yield Span(file=file, start=start, end=end)
+        index += 1
