@@ -66,8 +66,10 @@ class EngineRoom(Protocol):
         """Stop all traffic and writing while the disk is not there, or go on; held pieces stay held."""
         ...
 
-    async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
-        """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
+    async def evict(self, info_hash: InfoHash, pieces: Bitfield, *, before: float | None = None) -> Bytes:
+        """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held.
+        *before*: a time.monotonic() until which that is permitted; EngineError once it is past, and all of them stay.
+        """
         ...
 
     async def read(self, info_hash: InfoHash, blocks: Sequence[Block]) -> list[bytes]:

@@ -8,6 +8,7 @@ Every function here runs under the torrent's lock.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 import libtorrent as lt
@@ -53,10 +54,20 @@ class Keeper:
             raise EngineError(message, cure="restart the node")
         return torrent.handle
 
-    async def record(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
-        """Write the resume file of a torrent that is not in the session: what the record says is held and wanted."""
+    async def record(self, torrent: Torrent, params: lt.add_torrent_params, *, before: float | None = None) -> None:
+        """Write the resume file of a torrent that is not in the session: what the record says is held and wanted.
+        EngineError, and nothing is written, once it is past *before* (monotonic seconds).
+        """
         for_file(params, torrent)
-        await asyncio.to_thread(self._store.write, torrent.info_hash, write_resume(params, torrent.key))
+        raw = write_resume(params, torrent.key)
+
+        def write() -> None:  # in the thread: it may have waited for one
+            if before is not None and time.monotonic() > before:
+                message = "the proof is too old"
+                raise EngineError(message, cure="the holders are proved again before the next try")
+            self._store.write(torrent.info_hash, raw)
+
+        await asyncio.to_thread(write)
         torrent.saved_have, torrent.saved_wanted = torrent.have, torrent.wanted
 
     async def begin(self, torrent: Torrent, params: lt.add_torrent_params) -> None:
@@ -126,14 +137,16 @@ class Keeper:
         torrent.wanted = wanted
         await self.save(torrent)
 
-    async def evict(self, torrent: Torrent, pieces: Bitfield) -> Bytes:
-        """Let go of *pieces*; returns the bytes of those that were held."""
+    async def evict(self, torrent: Torrent, pieces: Bitfield, *, before: float | None = None) -> Bytes:
+        """Let go of *pieces*; returns the bytes of those that were held. EngineError when the resume file would say so
+        only after *before* (monotonic seconds): then all of them stay.
+        """
         raw = await self.save(torrent)
         held, wanted = torrent.saved_have & pieces, torrent.wanted - pieces
         if not held.count() and wanted.count():
             await self.remap(torrent, wanted)
         else:
-            await self._rebuild(torrent, raw, gone=held, wanted=wanted)
+            await self._rebuild(torrent, raw, gone=held, wanted=wanted, before=before)
         return torrent.metainfo.layout.bytes_in(held)
 
     async def read(self, torrent: Torrent, blocks: Sequence[Block]) -> list[bytes]:
@@ -186,15 +199,17 @@ class Keeper:
         """Give back every block of pieces outside *kept* in the stretches that meet *touched*."""
         await asyncio.to_thread(self._punch, torrent, kept, touched)
 
-    async def _rebuild(self, torrent: Torrent, raw: bytes, *, gone: Bitfield, wanted: Bitfield) -> None:
-        """Write the resume file, remove, put in place, punch, add again; a hole that cannot be punched is an error
-        after the torrent was added again.
+    async def _rebuild(
+        self, torrent: Torrent, raw: bytes, *, gone: Bitfield, wanted: Bitfield, before: float | None = None
+    ) -> None:
+        """Write the resume file, by *before*, remove, put in place, punch, add again; a hole that cannot be punched is
+        an error after the torrent was added again.
         """
         handle, count = self.handle_of(torrent), torrent.have.length
         params = open_resume(raw)[1]
         # Peers that we dialled are dialled again at once; the others come back by themselves.
         params.peers = await self._live.dialled(handle)
-        before = torrent.have, torrent.wanted
+        as_it_was = torrent.have, torrent.wanted
         dropped = torrent.wanted - wanted - torrent.have
         started = Bitfield.from_indices(params.unfinished_pieces, count)
         params.unfinished_pieces = {p: blocks for p, blocks in params.unfinished_pieces.items() if p in wanted}
@@ -202,10 +217,11 @@ class Keeper:
         torrent.handle = None
         torrent.have, torrent.wanted = have_of(params, count) - gone, wanted
         try:
-            await self.record(torrent, params)
+            await self.record(torrent, params, before=before)
         except SmartnodeError:
             torrent.handle = handle
-            torrent.have, torrent.wanted = before
+            torrent.have, torrent.wanted = as_it_was
+            handle.post_status(lt.torrent_handle.query_pieces)  # what came meanwhile was not taken over
             raise
         if not torrent.have.count() and not wanted.count():
             await self.drop(torrent, handle)

@@ -190,10 +190,16 @@ class Engine:
             return
         await self._errands.finish(self._change(torrent, lambda: self._keeper.remap(torrent, wanted)))
 
-    async def evict(self, info_hash: InfoHash, pieces: Bitfield) -> Bytes:
-        """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held."""
+    async def evict(self, info_hash: InfoHash, pieces: Bitfield, *, before: float | None = None) -> Bytes:
+        """Let go of *pieces* durably and give their blocks back; returns the bytes of the pieces that were held.
+
+        *before*: a time.monotonic() until which that is permitted, looked at right before the pieces stop being held;
+        past it EngineError, and all of them stay.
+        """
         torrent = self._known(info_hash)
-        return await self._errands.finish(self._change(torrent, lambda: self._keeper.evict(torrent, pieces)))
+        return await self._errands.finish(
+            self._change(torrent, lambda: self._keeper.evict(torrent, pieces, before=before))
+        )
 
     async def read(self, info_hash: InfoHash, blocks: Sequence[Block]) -> list[bytes]:
         """Return the bytes of each of *blocks*, in order, as the files have them, past the session; EngineError when

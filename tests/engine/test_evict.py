@@ -1,6 +1,7 @@
 """Letting go: the blocks return, the rest keeps serving."""
 
 import asyncio
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Never
@@ -136,6 +137,31 @@ async def test_a_failed_hole_is_an_error_and_the_torrent_still_serves(
         assert await _fetch(client(4), sample, tmp_path / "leech", sample.pieces(0, 2), address) == 0
     finally:
         await engine.stop()
+
+
+async def test_after_a_proof_is_too_old_every_piece_stays(held: Any, until: Any, client: Any, tmp_path: Path) -> None:
+    """An eviction that is held up past its time is an error: the resume file, the files and what is served stay as they
+    were, for a part as for the whole torrent; in time the same eviction goes through.
+    """
+    engine, sample, info_hash = await held(lambda s: s.pieces(*range(6)))
+    kept, path = sample.pieces(*range(6)), folder_of(tmp_path, info_hash) / "x.bin"
+    resume, blocks = tmp_path / "node1" / "state" / "resume" / f"{info_hash}.resume", path.stat().st_blocks
+    before = time.monotonic() + 0.05
+    async with engine._torrents[info_hash].lock:
+        evicting = asyncio.create_task(engine.evict(info_hash, sample.pieces(1, 2), before=before))
+        await until(lambda: time.monotonic() > before)
+    with pytest.raises(EngineError, match="the proof is too old"):
+        await evicting
+    with pytest.raises(EngineError, match="the proof is too old"):
+        await engine.evict(info_hash, Bitfield.full(sample.count), before=before)
+    assert read_resume(resume.read_bytes()).have == read_resume(resume.read_bytes()).wanted == kept
+    assert path.stat().st_blocks == blocks
+    assert (engine.holdings()[info_hash].have, engine.holdings()[info_hash].wanted) == (kept, kept)
+    address = ("127.0.60.1", engine.listen_port)
+    assert await _fetch(client(4), sample, tmp_path / "leech", kept, address) == 0
+    freed = await engine.evict(info_hash, sample.pieces(1, 2), before=time.monotonic() + 60)
+    assert freed == 2 << 18
+    assert engine.holdings()[info_hash].have == kept - sample.pieces(1, 2)
 
 
 async def test_what_is_not_held_or_not_of_this_torrent_is_refused(held: Any) -> None:
