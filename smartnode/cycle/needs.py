@@ -15,7 +15,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.pieces import Bitfield, Bytes
-from smartnode.domain.proof import Block
+from smartnode.domain.proof import Block, Challenge, Outcome
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
 from smartnode.domain.tracker import Scrape
@@ -131,6 +131,12 @@ class SwarmRoom(Protocol):
     async def look(self, looks: Sequence[Look], now: datetime) -> tuple[SwarmView, ...]:
         """Look at each swarm within the budgets; one view per look, in order; what was not learned stays as it was
         known.
+        """
+        ...
+
+    async def prove(self, address: Address, challenge: Challenge) -> Outcome:
+        """Let the holder at *address* prove itself, within two minutes once it is its turn; who lied in the last day is
+        LIAR unasked. Whatever the network does is an outcome, never an error.
         """
         ...
 

@@ -1,14 +1,16 @@
-"""Looks at swarms within budgets: who says to be there, who is connected to us, what each of them really has.
+"""Looks at swarms within budgets: who says to be there, who is connected to us, what each of them really has; and asks
+holders to prove it.
 
 Addresses come from earlier looks, from trackers and the DHT, and last from the peers that answered (PEX): hearsay gets
 what is left of the same limits. A private torrent (BEP 27) asks its trackers alone. A look joins nothing: no port of
-ours is announced, no payload is taken. One slow peer never holds up the others.
+ours is announced, no payload is taken. One slow peer never holds up the others. Who was caught lying is not asked for a
+proof again while that is remembered, nor is anybody else of its network.
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import Protocol
 
@@ -16,10 +18,13 @@ import structlog
 
 from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes
+from smartnode.domain.proof import Challenge, Outcome, Verdict
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.errors import SwarmError
-from smartnode.swarm.manners import PER_SWARM, Gate, within_limits
+from smartnode.swarm.liars import Liars
+from smartnode.swarm.manners import PER_SWARM, Gate, reachable, within_limits
 from smartnode.swarm.probe import Manners, Sighting, probe
+from smartnode.swarm.proof import Patience, proofs_gate, prove
 from smartnode.swarm.views import holder_of, merge
 
 PEX_ASKED = 8
@@ -101,15 +106,35 @@ class Eyes:
     memory: timedelta
 
 
-class Observer:
-    """Looks at swarms; keeps no state of its own."""
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
-    def __init__(self, finder: PeerFinder, eyes: Eyes, trackers: TrackerFinder | None = None) -> None:
-        """Look with *eyes*; addresses come from earlier views, *finder*, *trackers* and the peers themselves."""
+
+class Observer:
+    """Looks at swarms; keeps nothing of its own but who lied."""
+
+    def __init__(
+        self,
+        finder: PeerFinder,
+        eyes: Eyes,
+        trackers: TrackerFinder | None = None,
+        *,
+        liars: Liars | None = None,
+        patience: Patience | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        """Look with *eyes*; addresses come from earlier views, *finder*, *trackers* and the peers themselves. Proofs
+        wait with *patience*; lies are noted in *liars* at the time of *clock*.
+        """
         self._finder = finder
         self._eyes = eyes
         self._trackers = trackers
         self._gate = Gate()
+        self._proofs = proofs_gate()
+        self._patience = patience
+        self._clock = clock
+        self.liars = liars or Liars()
+        """Who lied in the last day."""
         self.memory = eyes.memory
         """How long a holder that went offline is remembered; may change while the node runs."""
 
@@ -118,6 +143,26 @@ class Observer:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._one(look, now)) for look in looks]
         return tuple(task.result() for task in tasks)
+
+    async def prove(self, address: Address, challenge: Challenge) -> Outcome:
+        """Let the holder at *address* prove itself; a known liar is LIAR unasked. Raises nothing that the network or
+        the peer can cause; a fault of our own is UNKNOWN and logged.
+        """
+        lie = None
+        if reachable(address, allow_private=self._eyes.allow_private):
+            lie = self.liars.find(address, challenge.holder, now=self._clock())
+        if lie is not None:
+            reason = f"it, or its network, lied at {lie.at:%Y-%m-%d %H:%M} UTC: {lie.reason}"
+            return Outcome(verdict=Verdict.LIAR, reason=reason)
+        try:
+            outcome = await prove(address, challenge, asker=self._eyes, gate=self._proofs, patience=self._patience)
+        except Exception:
+            log.exception("swarm.proof_failed", info_hash=challenge.info_hash)
+            return Outcome(verdict=Verdict.UNKNOWN, reason="an internal error, see the log; please report it")
+        if outcome.verdict is Verdict.LIAR:
+            self.liars.note(address, challenge.holder, reason=outcome.reason, now=self._clock())
+            log.warning("swarm.liar", info_hash=challenge.info_hash, reason=outcome.reason)
+        return outcome
 
     async def _one(self, look: LookAt, now: datetime) -> SwarmView:
         in_dht, in_trackers = await asyncio.gather(self._ask_dht(look), self._ask_trackers(look, now))
