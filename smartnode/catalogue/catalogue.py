@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from smartnode.catalogue.answer import NOTHING_KNOWN, Validators
-from smartnode.catalogue.download import Bounds
+from smartnode.catalogue.download import Bounds, Heard, unheard
 from smartnode.catalogue.read import Reading, read_catalogue
 from smartnode.catalogue.selection import DEFAULT_CAP, Selection
 from smartnode.catalogue.source import CATALOGUE_BOUNDS, BusyError, Incoming, fetch, is_web, without_user
@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 class Catalogue:
     """The catalogue room. *urls* are asked in order; *cap* bounds the items held in memory (see ``selection``). With a
-    *proxy* nothing is asked or resolved past it.
+    *proxy* nothing is asked or resolved past it. *heard* is told what the clocks of its sources show.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class Catalogue:
         cap: int = DEFAULT_CAP,
         bounds: Bounds = CATALOGUE_BOUNDS,
         way: Way = STRAIGHT,
+        heard: Heard = unheard,
     ) -> None:
+        self._heard = heard
         self._store = Store(state)
         self._torrents = Torrents(cache=cache, allow_private=allow_private, way=way)
         self._urls = urls
@@ -156,7 +158,7 @@ class Catalogue:
         known = await asyncio.to_thread(self._known, source, sha256)
         intake = await asyncio.to_thread(self._store.intake, url=source if is_web(url) else None)
         try:
-            incoming = await fetch(url, intake, bounds=self._bounds, way=self._way, known=known)
+            incoming = await fetch(url, intake, bounds=self._bounds, way=self._way, known=known, heard=self._heard)
             if incoming is not None and incoming.sha256 != sha256:
                 return await self._swap(incoming, selection, now)
             if incoming is not None:

@@ -8,6 +8,7 @@ belongs to the schedule.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import httpx
 
@@ -15,6 +16,7 @@ from smartnode.catalogue.answer import NOTHING_KNOWN, Answer, DownloadError, Kin
 from smartnode.catalogue.intake import Intake
 from smartnode.domain.network import STRAIGHT, Way
 from smartnode.web.address import shown
+from smartnode.web.dates import told_by
 from smartnode.web.transport import client
 
 MAX_REDIRECTS = 5
@@ -31,12 +33,18 @@ class Bounds:
 
 CheckAddress = Callable[[str], str]
 CheckHead = Callable[[bytes], None]
+Heard = Callable[[datetime], None]
+
+
+def unheard(_: datetime) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manners:
     """How a download asks: *address* returns each address of the chain as it may be asked, or raises ValueError; *head*
-    may raise on the first bytes and so end the download early. Connections leave by *way*.
+    may raise on the first bytes and so end the download early. Connections leave by *way*. *heard* is told what the
+    clock of each server that answers shows.
     """
 
     bounds: Bounds
@@ -44,6 +52,7 @@ class Manners:
     address: CheckAddress
     head: CheckHead
     way: Way = STRAIGHT
+    heard: Heard = unheard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +96,9 @@ async def _follow(
             message = f"the address {error}"
             raise DownloadError(message) from error
         async with http.stream("GET", at, headers=question.headers) as response:
+            date = told_by(response.headers)
+            if date is not None:
+                manners.heard(date)
             if response.has_redirect_location:
                 at = _next(response, at)
                 continue

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from smartnode.catalogue.answer import NOTHING_KNOWN, DownloadError, Validators
-from smartnode.catalogue.download import Bounds, Manners, Received, download
+from smartnode.catalogue.download import Bounds, Heard, Manners, Received, download, unheard
 from smartnode.catalogue.footer import check_head
 from smartnode.catalogue.intake import PORTION_BYTES, Intake
 from smartnode.domain.network import STRAIGHT, Way
@@ -46,14 +46,15 @@ async def fetch(
     bounds: Bounds = CATALOGUE_BOUNDS,
     way: Way = STRAIGHT,
     known: Validators = NOTHING_KNOWN,
+    heard: Heard = unheard,
 ) -> Incoming | None:
     """Bring *source* (a path, ``file:`` or http(s) address) into *intake*; CatalogueError says why it cannot be had.
 
-    None: its server says that it still is the file that *known* is of.
+    None: its server says that it still is the file that *known* is of. *heard* is told what its server's clock shows.
     """
     match scheme_of(source):
         case "http" | "https":
-            received = await _fetch_web(source, intake, bounds=bounds, way=way, known=known)
+            received = await _fetch_web(source, intake, bounds=bounds, way=way, known=known, heard=heard)
         case "file":
             received = await asyncio.to_thread(_copy, _file_path(source), intake, bounds.max_bytes)
         case "magnet":
@@ -83,12 +84,14 @@ def without_user(source: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-async def _fetch_web(source: str, intake: Intake, *, bounds: Bounds, way: Way, known: Validators) -> Received | None:
+async def _fetch_web(
+    source: str, intake: Intake, *, bounds: Bounds, way: Way, known: Validators, heard: Heard
+) -> Received | None:
     def address(url: str) -> str:
         # The volunteer's own setting may name a user and a private host; what it redirects to may be private too.
         return url if url == source else web_address(url, allow_private=True)
 
-    manners = Manners(bounds=bounds, allow_private=True, address=address, head=check_head, way=way)
+    manners = Manners(bounds=bounds, allow_private=True, address=address, head=check_head, way=way, heard=heard)
     try:
         return await download(source, intake, manners=manners, known=known)
     except DownloadError as error:

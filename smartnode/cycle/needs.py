@@ -241,3 +241,11 @@ class LedgerRoom(Protocol):
     async def close_cycle(self, decisions: Sequence[Decision]) -> None:
         """Store the decisions of a closed cycle durably and forget the oldest beyond the bound."""
         ...
+
+
+class ClockRoom(Protocol):
+    """The clock of this host, which everybody's epochs depend on."""
+
+    def doubt(self, now: datetime) -> str | None:
+        """Return why the clock cannot be trusted, in one clause; None when it can."""
+        ...

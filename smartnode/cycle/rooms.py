@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from smartnode.cycle.needs import (
     CatalogueRoom,
+    ClockRoom,
     DiskRoom,
     EngineRoom,
     LedgerRoom,
@@ -27,6 +28,7 @@ class Rooms:
     sources: SourcesRoom
     disk: DiskRoom
     ledger: LedgerRoom
+    clock: ClockRoom
 
 
 async def measure(rooms: Rooms, *, walk: bool = True) -> tuple[Room | None, list[str]]:

@@ -28,6 +28,7 @@ from smartnode.daemon.rooms import (
     carries_dht,
     catalogue_of,
     client_name,
+    clock_of,
     cycle_of,
     disk_of,
     engine_of,
@@ -99,7 +100,8 @@ class Node:
         node_id = await self._ledger.node_id()
         self._ear = Ear(self._ledger)
         await self._ear.listen()
-        self._catalogue: Catalogue = catalogue_of(settings, paths)
+        clock = clock_of(settings)
+        self._catalogue: Catalogue = catalogue_of(settings, paths, clock=clock)
         self._started_at = now
         self._sources: Mirrors = sources_of(settings)
         leave.push_async_callback(self._sources.close)
@@ -118,6 +120,7 @@ class Node:
             sources=self._sources,
             disk=self._disk,
             ledger=self._ledger,
+            clock=clock,
         )
         self._rooms = rooms
         self._cycle = cycle_of(settings, rooms, node_id)

@@ -15,6 +15,7 @@ from smartnode.config.settings import Settings, host_port
 from smartnode.cycle.rooms import Rooms
 from smartnode.cycle.run import Cycle
 from smartnode.daemon.board import Identity
+from smartnode.daemon.clock import Clock
 from smartnode.disk.places import Places
 from smartnode.disk.room import Disk
 from smartnode.domain.identity import PROTOCOL_VERSION, NodeId
@@ -57,8 +58,13 @@ def identity_of(settings: Settings, node_id: NodeId) -> Identity:
     )
 
 
-def catalogue_of(settings: Settings, paths: Paths) -> Catalogue:
-    """Return the catalogue room."""
+def clock_of(settings: Settings) -> Clock:
+    """Return what is known of the host's clock, from now on."""
+    return Clock(policy_of(settings).terms)
+
+
+def catalogue_of(settings: Settings, paths: Paths, *, clock: Clock | None = None) -> Catalogue:
+    """Return the catalogue room; *clock* hears what the clocks of its sources show."""
     return Catalogue(
         state=paths.state / "catalogue",
         cache=paths.cache,
@@ -66,6 +72,7 @@ def catalogue_of(settings: Settings, paths: Paths) -> Catalogue:
         allow_unsigned=settings.catalogue.allow_unsigned,
         allow_private=settings.network.allow_private,
         way=Way(proxy=settings.network.proxy, local_host=local_host(settings)),
+        heard=lambda date: None if clock is None else clock.heard(date, datetime.now(UTC)),
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import resource
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -264,3 +264,18 @@ def test_a_damaged_note_of_polls_is_no_word(tmp_path: Path, text: str) -> None:
     path = tmp_path / "polls.json"
     path.write_text(text)
     assert polls.read(path, sha256="a") == {}
+
+
+async def test_each_poll_tells_what_the_sources_clock_shows(
+    tmp_path: Path, library: Any, real: bytes, now: datetime
+) -> None:
+    """Whole answers and "unchanged" alike are heard; an answer without a Date says nothing."""
+    library.file, library.etag = real, '"one"'
+    heard: list[datetime] = []
+    catalogue = room(tmp_path, library.url, heard=heard.append)
+    for told in ({"Date": TIME}, {"Date": TIME, "Age": "90"}, {}):
+        library.changes = told
+        await catalogue.refresh(now=now)
+    assert library.answered == [200, 304, 304]
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert heard == [noon, noon + timedelta(seconds=90)]
