@@ -2,7 +2,7 @@
 setting.
 """
 
-NOT_YET_SECTIONS = frozenset({"scrub", "sources", "alerts", "protocol"})
+NOT_YET_SECTIONS = frozenset({"scrub", "sources", "alerts"})
 
 NOT_YET_KEYS = frozenset(
     {
@@ -15,9 +15,6 @@ NOT_YET_KEYS = frozenset(
         "catalogue.hold_time",
         "catalogue.public_keys",
         "catalogue.shrink_limit",
-        "cycle.gamma",
-        "cycle.hysteresis",
-        "cycle.a_guard",
         "network.siblings",
         "node.jurisdiction",
         "node.language",

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from smartnode.config.environment import Variable, read_environment
 from smartnode.config.keys import require_key, require_section
-from smartnode.config.settings import Settings
+from smartnode.config.settings import DEFAULT_NETWORK, Settings
 from smartnode.errors import ConfigError
 
 FILE_NAME = "smartnode.toml"
@@ -24,6 +24,7 @@ FILE_MAX_BYTES = 1 << 20
 _OTHERS_SHOWN = 5
 
 Said = dict[str, dict[str, Any]]
+Variables = Mapping[tuple[str, str], Variable]
 
 
 def load(config: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -37,9 +38,12 @@ def load(config: Path | None, environment: Mapping[str, str] | None = None) -> S
     for (section, key), variable in variables.items():
         said.setdefault(section, {})[key] = variable.value
     try:
-        return Settings.model_validate(said)
+        settings = Settings.model_validate(said)
     except ValidationError as error:
         raise _explained(error, variables) from error
+    _require_own_network(settings, variables)
+    _require_fresh_views(settings, variables)
+    return settings
 
 
 def default_file(environment: Mapping[str, str]) -> Path:
@@ -87,7 +91,29 @@ def _text(path: Path, *, must_exist: bool) -> str:
     raise ConfigError(message, cure="name a TOML file with --config")
 
 
-def _explained(error: ValidationError, variables: Mapping[tuple[str, str], Variable]) -> ConfigError:
+def _require_own_network(settings: Settings, variables: Variables) -> None:
+    """ConfigError when a constant of the protocol is set, be it to its own value, and the network is everybody's."""
+    keys = [key for key in type(settings.protocol).model_fields if key in settings.protocol.model_fields_set]
+    if keys and settings.network.id == DEFAULT_NETWORK:
+        message = f"{_named('protocol', keys[0], variables)} is a constant of the network '{DEFAULT_NETWORK}'"
+        raise ConfigError(message, cure="remove it, or set network.id to that of a network of your own")
+
+
+def _require_fresh_views(settings: Settings, variables: Variables) -> None:
+    """ConfigError when a view may be so old that it does not show what left in the last epoch."""
+    most = settings.protocol.a_guard_most
+    if settings.cycle.a_guard > most:
+        message = f"{_named('cycle', 'a_guard', variables)} must be at most half of protocol.quiet_window"
+        raise ConfigError(message, cure=f"set cycle.a_guard to {most.total_seconds():g} s or less")
+
+
+def _named(section: str, key: str, variables: Variables) -> str:
+    """Return a key as the volunteer wrote it."""
+    variable = variables.get((section, key))
+    return variable.name if variable else f"'{section}.{key}'"
+
+
+def _explained(error: ValidationError, variables: Variables) -> ConfigError:
     """Explain the first wrong value and name the other wrong keys; a value of the environment by its variable."""
     wrong: dict[str, str] = {}
     for found in error.errors(include_url=False, include_context=False):

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from smartnode.config.protocol import ProtocolKeys
 from smartnode.config.section import Duration, Plain, Rate, Section, Size, plain
 from smartnode.config.selection import SelectionKeys
 from smartnode.domain.network import Proxy, ProxyKind
@@ -41,6 +42,7 @@ _DEVICE = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9_.@-]{0,14}", re.IGNORECASE)
 """A network device as Linux names it: 15 characters at most. An IPv6 address has a colon, an IPv4 one no letter."""
 _NETWORK_ID = re.compile(r"[a-z0-9-]{1,32}")
 _PORT_MAX = 65535
+DEFAULT_NETWORK = "d4c"
 
 
 class Node(Section):
@@ -87,7 +89,7 @@ class Bandwidth(Section):
 class Network(Section):
     """How the node is reached."""
 
-    id: str = Field(default="d4c", description="network id; nodes of one id place together")
+    id: str = Field(default=DEFAULT_NETWORK, description="network id; nodes of one id place together")
     listen: tuple[str, ...] = Field(default=("0.0.0.0:6881", "[::]:6881"), min_length=1, description="host:port each")
     outgoing: str | None = Field(
         default=None, description="local address or network device for all connections that the node opens"
@@ -182,6 +184,9 @@ class CycleKeys(Section):
     pace: float = Field(default=0.10, gt=0, le=1, description="part of the quota started per cycle")
     kappa: float = Field(default=0.5, ge=0, le=1, description="copies credited per live mirror, at most 1 in all")
     lambda_: float = Field(default=1.2, gt=0, le=100, alias="lambda", description="value to copies")
+    gamma: float = Field(default=0.5, gt=0, le=1, description="part of the imbalance mended per swap, by all nodes")
+    hysteresis: float = Field(default=1.0, ge=0, le=100, description="copies of difference before a swap")
+    a_guard: Duration = Field(default=timedelta(minutes=5), description="age of a view that may support an eviction")
     a_max: Duration = Field(default=timedelta(hours=6), description="older views are unknown")
     t_mem: Duration = Field(default=timedelta(hours=72), description="how long an offline holder counts")
     t_urg: Duration = Field(default=timedelta(hours=2), description="no holder online for this long: urgent")
@@ -198,6 +203,7 @@ class Settings(Section):
     network: Network = Field(default_factory=Network)
     api: Api = Field(default_factory=Api)
     cycle: CycleKeys = Field(default_factory=CycleKeys)
+    protocol: ProtocolKeys = Field(default_factory=ProtocolKeys)
 
     def require_catalogue(self) -> Self:
         """Return self; ConfigError when no catalogue is named."""

@@ -28,6 +28,7 @@ from smartnode.errors import ConfigError
 from smartnode.ledger.ledger import FILE_NAME, Ledger
 from smartnode.planning.policy import Policy
 from smartnode.planning.selection import Selection
+from smartnode.planning.terms import Terms
 from smartnode.sources.mirrors import Mirrors
 from smartnode.sources.probe import Manners as SourceManners
 from smartnode.sources.schedule import Pace
@@ -60,7 +61,7 @@ def identity_of(settings: Settings, node_id: NodeId) -> Identity:
 
 def clock_of(settings: Settings) -> Clock:
     """Return what is known of the host's clock, from now on."""
-    return Clock(policy_of(settings).terms)
+    return Clock(policy_of(settings).terms, trusted=settings.protocol.clock == "trusted")
 
 
 def catalogue_of(settings: Settings, paths: Paths, *, clock: Clock | None = None) -> Catalogue:
@@ -198,8 +199,9 @@ def cycle_of(settings: Settings, rooms: Rooms, node_id: NodeId) -> Cycle:
 
 
 def retune(cycle: Cycle, settings: Settings) -> None:
-    """Let the next cycle go by *settings*."""
-    cycle.policy, cycle.probes, cycle.selection = policy_of(settings), settings.cycle.probes, selection_of(settings)
+    """Let the next cycle go by *settings*; the network's terms stay those of the start, as do the clock and the id."""
+    cycle.policy = replace(policy_of(settings), terms=cycle.policy.terms)
+    cycle.probes, cycle.selection = settings.cycle.probes, selection_of(settings)
 
 
 def carries_dht(settings: Settings) -> bool:
@@ -209,8 +211,8 @@ def carries_dht(settings: Settings) -> bool:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """Return the local parameters of placement."""
-    cycle = settings.cycle
+    """Return the parameters of placement: the local ones, and the terms of the network."""
+    cycle, keys = settings.cycle, settings.protocol
     return Policy(
         pace=cycle.pace,
         kappa=cycle.kappa,
@@ -218,6 +220,18 @@ def policy_of(settings: Settings) -> Policy:
         a_max=cycle.a_max,
         t_mem=cycle.t_mem,
         t_urg=cycle.t_urg,
+        a_guard=cycle.a_guard,
+        gamma=cycle.gamma,
+        gamma_many=min(Policy().gamma_many, cycle.gamma),
+        hysteresis=cycle.hysteresis,
+        terms=Terms(
+            epoch=keys.epoch,
+            quiet=keys.quiet_window,
+            k=keys.k,
+            swap_period=keys.swap_period,
+            holder_age_swap=keys.holder_age_swap,
+            holder_age_shrink=keys.holder_age_shrink,
+        ),
     )
 
 

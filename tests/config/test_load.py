@@ -47,9 +47,20 @@ probes = 7
 pace = 0.25
 kappa = 0.1
 lambda = 2
+gamma = 0.2
+hysteresis = 0.5
+a_guard = "2 s"
 a_max = "1 h"
 t_mem = "2 d"
 t_urg = "30 min"
+[protocol]
+epoch = "30 s"
+quiet_window = "5 s"
+k = 3
+swap_period = "20 s"
+holder_age_swap = "10 s"
+holder_age_shrink = "15 s"
+clock = "trusted"
 """
 
 
@@ -93,6 +104,11 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
         timedelta(days=2),
         timedelta(minutes=30),
     )
+    assert (found.cycle.gamma, found.cycle.hysteresis, found.cycle.a_guard) == (0.2, 0.5, timedelta(seconds=2))
+    keys = found.protocol
+    assert (keys.epoch, keys.quiet_window, keys.k) == (timedelta(seconds=30), timedelta(seconds=5), 3)
+    assert (keys.swap_period, keys.clock) == (timedelta(seconds=20), "trusted")
+    assert (keys.holder_age_swap, keys.holder_age_shrink) == (timedelta(seconds=10), timedelta(seconds=15))
 
 
 def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
@@ -110,6 +126,12 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
         "SMARTNODE_CYCLE__A_MAX": "1 h",
         "SMARTNODE_CYCLE__T_MEM": "48 h",
         "SMARTNODE_CYCLE__T_URG": "0.5 h",
+        "SMARTNODE_CYCLE__A_GUARD": "2",
+        "SMARTNODE_PROTOCOL__EPOCH": "30",
+        "SMARTNODE_PROTOCOL__QUIET_WINDOW": "5 s",
+        "SMARTNODE_PROTOCOL__SWAP_PERIOD": "20 s",
+        "SMARTNODE_PROTOCOL__HOLDER_AGE_SWAP": "10 s",
+        "SMARTNODE_PROTOCOL__HOLDER_AGE_SHRINK": "15 s",
     }
     assert load(write(tmp_path, ""), environment) == said
 
@@ -193,7 +215,7 @@ def test_where_the_default_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("quota = 1", "unknown section 'quota'; docs/configuration.md lists the keys"),
         ("storage = 1", "'storage' is a section, not a key; write [storage] on a line of its own"),
         ("[[storage]]\nquota = 1", "'storage' is a section, not a key"),
-        ("[protocol]", "'protocol' is not supported yet; remove it"),
+        ("[alerts]", "'alerts' is not supported yet; remove it"),
         ("[selection]\ntarget_copies = 3", "'selection.target_copies' is not supported yet; remove it"),
         ("[selection]\nmax_size = 3", "unknown key 'selection.max_size'; did you mean 'selection.max_item_size'?"),
         ("[selection]\ninclude = 'ortho'", "'selection.include': Input should be a valid list"),
@@ -344,3 +366,65 @@ def test_what_is_no_host_and_port(text: str) -> None:
     """The form is named; an IPv6 address without brackets is ambiguous."""
     with pytest.raises(ValueError, match=r"is not host:port \(IPv6: \[address\]:port\)"):
         host_port(text)
+
+
+PROTOCOL = {
+    "epoch": "2 h",
+    "quiet_window": "20 min",
+    "k": "2",
+    "swap_period": "1 h",
+    "holder_age_swap": "12 h",
+    "holder_age_shrink": "24 h",
+    "clock": "checked",
+}
+
+
+@pytest.mark.parametrize("key", PROTOCOL)
+def test_no_constant_is_set_in_the_network_of_everybody(tmp_path: Path, key: str) -> None:
+    """Exit 2 and one line with the cure, even for the constant's own value, by file or variable; a network of one's own
+    may set it.
+    """
+    value = PROTOCOL[key] if key == "k" else json.dumps(PROTOCOL[key])
+    text = f"[protocol]\n{key} = {value}\n"
+    cure = "remove it, or set network.id to that of a network of your own"
+    variable = f"SMARTNODE_PROTOCOL__{key.upper()}"
+    for network in ("", '[network]\nid = "d4c"\n'):
+        with pytest.raises(ConfigError) as refused:
+            load(write(tmp_path, network + text), {})
+        assert str(refused.value) == f"'protocol.{key}' is a constant of the network 'd4c'; {cure}"
+        assert refused.value.exit_code is ExitCode.USAGE
+    with pytest.raises(ConfigError) as refused:
+        load(write(tmp_path, ""), {variable: PROTOCOL[key]})
+    assert str(refused.value) == f"{variable} is a constant of the network 'd4c'; {cure}"
+    own = load(write(tmp_path, '[network]\nid = "mine"\n' + text), {})
+    assert own.protocol == Settings().protocol
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ('epoch = "20 min"', "quiet_window must be shorter than epoch"),
+        ('quiet_window = "2 h"', "quiet_window must be shorter than epoch"),
+        ("k = 0", "'protocol.k'"),
+        ('clock = "sundial"', "'checked' or 'trusted'"),
+        ('quiet_window = "9 min"', "'cycle.a_guard' must be at most half of protocol.quiet_window"),
+        ('quiet_window = "10 min"', None),
+    ],
+)
+def test_constants_that_protect_nobody_are_refused(tmp_path: Path, keys: str, says: str | None) -> None:
+    """A quiet window that fills its epoch, no holders at all, views that are too old to show what left."""
+    path = write(tmp_path, f'[network]\nid = "mine"\n[protocol]\n{keys}\n')
+    if says is None:
+        assert load(path, {}).protocol.quiet_window == timedelta(minutes=10)
+        return
+    with pytest.raises(ConfigError) as refused:
+        load(path, {})
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_old_view_supports_nothing_in_any_network(tmp_path: Path) -> None:
+    """A volunteer may not let the guard look further back than half of the quiet window."""
+    assert load(write(tmp_path, '[cycle]\na_guard = "10 min"'), {}).cycle.a_guard == timedelta(minutes=10)
+    with pytest.raises(ConfigError, match=r"set cycle\.a_guard to 600 s or less"):
+        load(write(tmp_path, '[cycle]\na_guard = "601 s"'), {})

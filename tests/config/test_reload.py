@@ -30,7 +30,11 @@ OTHER = {
     "network.dht": "false",
     "network.allow_private": "true",
     "api.listen": "127.0.0.1:7",
+    "protocol.quiet_window": "11 min",
+    "protocol.epoch": "3 h",
+    "protocol.clock": "trusted",
 }
+MINE = {"SMARTNODE_NETWORK__ID": "mine"}
 
 
 def other(name: str) -> str:
@@ -40,12 +44,12 @@ def other(name: str) -> str:
         return OTHER[name]
     if holds_list(section, key):
         return '["127.0.0.1:7"]'
-    return "0.7" if key in ("pace", "kappa", "lambda") else "7"
+    return "0.7" if key in ("pace", "kappa", "lambda", "gamma") else "7"
 
 
 def with_key(*names: str) -> Settings:
-    """The defaults but for the keys *names*."""
-    return load(None, NOWHERE | {f"SMARTNODE_{n.replace('.', '__')}".upper(): other(n) for n in names})
+    """The defaults but for the keys *names*, in a network of one's own."""
+    return load(None, NOWHERE | MINE | {f"SMARTNODE_{n.replace('.', '__')}".upper(): other(n) for n in names})
 
 
 def test_nothing_changed() -> None:
@@ -79,5 +83,5 @@ def test_several_changes_are_sorted() -> None:
 def test_an_explicit_default_is_no_change(tmp_path: Path) -> None:
     """Values are compared, not texts."""
     path = tmp_path / "a.toml"
-    path.write_text('[cycle]\ninterval = "900 s"\n', encoding="utf-8")
+    path.write_text('[network]\nid = "mine"\n[cycle]\ninterval = "900 s"\n', encoding="utf-8")
     assert changed(with_key(), load(path, {})) == ((), ())
