@@ -16,7 +16,7 @@ SOURCES := $(shell find smartnode -name '*.py') pyproject.toml README.md LICENSE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check soak lock clean
+.PHONY: help demo test check soak simulate lock clean
 
 help: ## what each target does
 	@sed -nE 's/^([a-z]+):[^#]*## /\1\t/p' Makefile | expand -t 8
@@ -40,6 +40,10 @@ check: $(VENV)/.dev ## ruff, mypy --strict, import contracts, codespell
 
 soak: $(VENV)/.dev ## the long, seeded tests
 	$(PY) -m pytest -m soak $(PYTEST_OPTIONS)
+
+# One thread: arrays are so small that waking a second one takes longer than the work (12 times, on two busy cores).
+simulate: $(VENV)/.dev ## fleets against the targets of the placement rule; SIMULATE_OPTIONS=--full adds 1,000 nodes
+	OPENBLAS_NUM_THREADS=1 $(PY) benchmarks/placement_targets.py $(SIMULATE_OPTIONS)
 
 # The locks are universal: CPython 3.11-3.13 on x86_64 and aarch64. An index of one's own would leave its name or its
 # hashes in them, so none is used here. A file that exists is what uv prefers: all three agree on versions.

@@ -5,7 +5,9 @@
   While the swarm grows by more than mv / 4 since the last cycle the growth will mend it, so nothing is swapped.
 - One node's share is x = gamma * mv * q / C^ bytes: together the nodes move gamma of it, whoever they are and however
   many. A share that is no whole segment is rounded by a number of the node and the period, never by chance.
-- A segment may go while it is covered, without this copy, at least `hysteresis` more than the one that would come.
+- A segment may go while it is covered, without this copy, at least `hysteresis` more than the one that would come. What
+  comes is counted by what really goes: a segment that the guard keeps leaves its partner to the next one, otherwise
+  the rarest would wait for those few holders that happen to head the list and are refused.
 """
 
 from collections.abc import Callable
@@ -29,17 +31,19 @@ MANY: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Exchange:
-    """*leaving*: indices of held segments that may go, the most covered first; *share*: bytes of them that should.
-
-    *moving*: mv, bytes.
+    """*leaving*: indices of held segments that may go, the most covered first; *before*: for each, the bytes that may
+    go before it; what would come after those is not rare enough for it. *share*: bytes that should go. *moving*: mv,
+    bytes.
     """
 
     leaving: NDArray[np.int64]
+    before: NDArray[np.int64]
     share: float
     moving: float
 
 
-NOTHING: Final = Exchange(leaving=np.zeros(0, dtype=np.int64), share=0.0, moving=0.0)
+_NONE: Final = np.zeros(0, dtype=np.int64)
+NOTHING: Final = Exchange(leaving=_NONE, before=_NONE, share=0.0, moving=0.0)
 
 
 def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Policy) -> Exchange:
@@ -53,7 +57,8 @@ def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Po
         return NOTHING
     gamma = policy.gamma_many if capacity > MANY * quota else policy.gamma
     share = gamma * moving * quota / capacity
-    return Exchange(leaving=_leaving(field, seen, gate, policy), share=share, moving=moving)
+    leaving, before = _leaving(field, seen, gate, policy)
+    return Exchange(leaving=leaving, before=before, share=share, moving=moving)
 
 
 def take(
@@ -63,10 +68,10 @@ def take(
     about the segment that the share cuts.
     """
     taken: list[int] = []
-    left = swap.share
-    for index in swap.leaving.tolist():
-        if left <= 0:
-            break
+    left, gone = swap.share, 0
+    for index, before in zip(swap.leaving.tolist(), swap.before.tolist(), strict=True):
+        if left <= 0 or gone >= before:
+            break  # those after it are covered no better
         size = int(sizes[index])
         if not permitted(index):
             continue
@@ -74,20 +79,21 @@ def take(
             break
         taken.append(index)
         left -= size
+        gone += size
     return np.array(taken, dtype=np.int64)
 
 
-def _leaving(field: Field, seen: NDArray[np.bool_], gate: int, policy: Policy) -> NDArray[np.int64]:
-    """Held segments, the most covered first, as long as what would come for them is worth it."""
-    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0) & ~field.pinned)
+def _leaving(
+    field: Field, seen: NDArray[np.bool_], gate: int, policy: Policy
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Held segments that are worth giving for something, the most covered first, and the bytes that may go before."""
+    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0))
     missing = np.flatnonzero(seen & (field.cost > 0) & (field.coverage < gate - water.SLACK))
     if not len(held) or not len(missing):
-        return held[:0]
+        return _NONE, _NONE
     going = held[np.lexsort((field.g[held], -field.coverage[held]))]
     coming = missing[np.argsort(field.coverage[missing], kind="stable")]
-    begins = np.cumsum(field.size[going]) - field.size[going]
-    ends = np.cumsum(field.cost[coming])
-    partner = np.minimum(np.searchsorted(ends, begins, side="right"), len(coming) - 1)
-    gain = field.coverage[going] - 1 - field.coverage[coming[partner]]
-    worth = (gain >= policy.hysteresis - water.SLACK) & (begins < ends[-1])
-    return going[: int(np.argmin(worth)) if not worth.all() else len(going)]
+    ends = np.concatenate(([0], np.cumsum(field.cost[coming])))
+    rare_enough = field.coverage[going] - 1 - policy.hysteresis + water.SLACK
+    before = ends[np.searchsorted(field.coverage[coming], rare_enough, side="right")]
+    return going[before > 0], before[before > 0]

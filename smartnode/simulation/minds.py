@@ -54,6 +54,9 @@ class Minds:
         self._gone: dict[int, set[int]] = {}
         self._ranks: dict[tuple[int, int], float] = {}  # of this epoch
         self._epoch = -1
+        self._first = 0  # cycle of this epoch
+        self._present = [0] * nodes  # a bit for each cycle of this epoch that a node was online in
+        self._looked = np.zeros(nodes, dtype=np.bool_)  # online in this epoch's quiet window
         self.mirrors = 1
         """Live web seeds of every dataset."""
 
@@ -62,10 +65,17 @@ class Minds:
         return START + timedelta(seconds=tick * self._scenario.cycle_s + 60)
 
     def begin(self, tick: int) -> None:
-        """Forget what was seen in the last epoch when a new one begins."""
-        epoch = self._policy.terms.epoch_of(self.now(tick))
+        """Note who is there; forget what was seen in the last epoch when a new one begins."""
+        terms, now, online = self._policy.terms, self.now(tick), self._world.online
+        epoch = terms.epoch_of(now)
         if epoch != self._epoch:
-            self._epoch, self._gone, self._ranks = epoch, {}, {}
+            self._epoch, self._first, self._gone, self._ranks = epoch, tick, {}, {}
+            self._present = [0] * len(online)
+            self._looked[:] = False
+        for node in np.flatnonzero(online).tolist():
+            self._present[node] |= 1 << (tick - self._first)
+        if terms.is_quiet(now):
+            self._looked |= online
 
     def evicted(self, leaving: dict[int, NDArray[np.int64]]) -> None:
         """Remember who was seen with a segment in this epoch and is not any more."""
@@ -74,8 +84,10 @@ class Minds:
                 self._gone.setdefault(segment, set()).add(node)
 
     def replaced(self, node: int) -> None:
-        """A new node begins without memories."""
+        """A new node begins without memories, and with ranks of its own."""
         self._capacity[node] = -1
+        self._looked[node] = False
+        self._ranks = {key: found for key, found in self._ranks.items() if key[0] != node}
 
     def decide(self, node: int, tick: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the segments that *node* begins to fetch, and those that it lets go."""
@@ -183,20 +195,21 @@ class Minds:
         return found
 
     def _seen(self, node: int, segment: int) -> Iterator[int]:
-        """Yield the others that *node* saw with *segment* since the epoch began."""
-        world, gone = self._world, self._gone.get(segment, _NOBODY)
-        for other in (*world.holders[segment], *gone):
-            if other != node and world.online[other] and self._eyes.can_see(node, other):
+        """Yield the others that *node* saw with *segment* since the epoch began, also those who went offline since."""
+        present, mine = self._present, self._present[node]
+        for other in (*self._world.holders[segment], *self._gone.get(segment, _NOBODY)):
+            if other != node and mine & present[other] and self._eyes.can_see(node, other):
                 yield other
 
     def _evidence(self, node: int, segment: int, tick: int) -> Evidence:
         """Return every smartnode that *node* saw with *segment* since the epoch began; those online are proved."""
         world, seen = self._world, []
         for other in self._seen(node, segment):
-            held = other in world.holders[segment]
+            held = other in world.holders[segment] and bool(world.online[other])
             age = timedelta(seconds=float(tick - world.since[other, segment]) * self._scenario.cycle_s)
-            seen.append(Rival(node=world.fleet.names[other], group=str(other), holds=held, age=age, proved=held))
-        return Evidence(rivals=(*seen, *self._pretenders), looked_quiet=True)
+            name, proved = world.fleet.names[other], True if held else None
+            seen.append(Rival(node=name, group=str(other), holds=held, age=age, proved=proved))
+        return Evidence(rivals=(*seen, *self._pretenders), looked_quiet=bool(self._looked[node]))
 
 
 def _pretend(scenario: Scenario) -> tuple[Rival, ...]:

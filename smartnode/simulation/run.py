@@ -24,8 +24,6 @@ from smartnode.simulation.score import Score, score
 from smartnode.simulation.world import World
 
 OURS = frozenset({Rule.SMARTNODE, Rule.NO_GUARD})
-SAMPLES = 96
-"""Points of a history, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ class Moment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What came of a scenario. *archive*: bytes. *traffic_overhead*: bytes downloaded over those that had to be,
-    less one; *excess*: bytes still held above the quotas.
+    less one; *excess*: bytes still held above the quotas. *history*: one entry per cycle.
     """
 
     scenario: Scenario
@@ -127,11 +125,9 @@ def simulate(
     run = Simulation(scenario, policy or Policy())
     history: list[Moment] = []
     if scenario.rule in OURS or scenario.rule is Rule.GREEDY:
-        every = max(1, scenario.ticks // SAMPLES)
         for tick in range(scenario.ticks):
             run.step(tick)
-            if (tick + 1) % every == 0 or tick + 1 == scenario.ticks:
-                history.append(run.moment(tick))
+            history.append(run.moment(tick))
             progress((tick + 1) / scenario.ticks)
     else:
         baselines.fill(scenario, run.world)

@@ -1,5 +1,6 @@
 """Swaps: what a full node gives up, how much of it, and when not."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,10 +35,13 @@ def field_of(copies: list[int], own: list[bool], *, size: int = 100, known: bool
 
 
 def test_the_most_covered_goes() -> None:
-    """The most covered leaves first, of equals the lowest-ranked; as many as would come."""
+    """The most covered leaves first, of equals the lowest-ranked; no more than would come."""
     field = field_of([4, 4, 2, 1, 0, 1], [True, True, True, True, False, False])
     found = exchange(field, gate=3, quota=400, growth=0, policy=Policy())
-    assert found.leaving.tolist() == [0, 1]
+    assert found.leaving.tolist() == [0, 1, 2, 3]
+    assert found.before.tolist() == [200, 200, 200, 100]
+    all_of_it = replace(found, share=999.0)
+    assert take(all_of_it, field.held, draw=0.5, permitted=lambda _: True).tolist() == [0, 1]
     assert found.moving == 400
     assert found.share == pytest.approx(0.5 * 400 * 400 / field.capacity)
 
@@ -68,11 +72,23 @@ def test_many_nodes_swap_slowly() -> None:
 @pytest.mark.parametrize(("draw", "taken"), [(0.49, [0, 1, 2]), (0.51, [0, 1])])
 def test_a_share_is_rounded(draw: float, taken: list[int]) -> None:
     """Two and a half segments are three or two, as the draw says; what is refused is passed over."""
-    found = swap.Exchange(leaving=np.arange(9), share=250.0, moving=999.0)
+    found = swap.Exchange(leaving=np.arange(9), before=np.full(9, 900), share=250.0, moving=999.0)
     sizes = np.full(9, 100)
     assert take(found, sizes, draw=draw, permitted=lambda _: True).tolist() == taken
     odd = take(found, sizes, draw=draw, permitted=lambda index: index % 2 == 1).tolist()
     assert odd == [2 * each + 1 for each in taken]
+
+
+def test_a_refused_one_leaves_its_partner_to_the_next() -> None:
+    """The rarest is not kept waiting by holders that head the list and may not go; once it comes, nothing else goes."""
+    field = field_of([9, 8, 7, 6, 0, 5, 5], [True, True, True, True, False, False, False])
+    found = exchange(field, gate=7, quota=400, growth=0, policy=Policy())
+    assert found.leaving.tolist() == [0, 1, 2, 3]
+    assert found.before.tolist() == [300, 300, 300, 300]
+    odd = swap.Exchange(leaving=found.leaving, before=np.array([300, 300, 300, 100]), share=999.0, moving=999.0)
+    sizes = np.full(7, 100)
+    assert take(odd, sizes, draw=0.5, permitted=lambda index: index >= 2).tolist() == [2]
+    assert take(odd, sizes, draw=0.5, permitted=lambda index: index >= 3).tolist() == [3]
 
 
 @given(st.data())
@@ -88,5 +104,8 @@ def test_no_swap_makes_things_worse(data: Any) -> None:
     for index in found.leaving.tolist():
         assert own[index]
         assert copies[index] >= min(missing) + 1
-    assert len(found.leaving) <= len(missing)
+    gone = take(found, np.full(count, 100), draw=0.0, permitted=lambda _: True)
+    assert len(gone) <= len(missing)
+    for index, coming in zip(gone.tolist(), sorted(missing), strict=False):
+        assert copies[index] >= coming + 1
     assert 0 <= found.share <= max(found.moving, 0)

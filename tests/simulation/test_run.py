@@ -50,6 +50,27 @@ def test_the_guard_saves_last_copies() -> None:
     assert guarded.excess < 0.1 * 1.8 * SMALL.archive
 
 
+def test_who_did_not_look_while_all_was_quiet_waits_for_the_next_epoch() -> None:
+    """Nodes that were away in an epoch's quiet window let nothing go in it, however far they are over their quota."""
+    run = Simulation(replace(SMALL, capacity_ratio=3.0, event_h=40, shrink_to=1.2), Policy())
+    epoch, quiet = 40 * 4, 2  # the cycle that one begins in, and how many of its 8 cycles are quiet
+    for tick in range(epoch):
+        run.step(tick)
+    for node in range(SMALL.nodes):
+        run.world.leave(node)
+    for tick in range(epoch, epoch + quiet):
+        run.step(tick)
+    for node in range(SMALL.nodes):
+        run.world.come_back(node, remembered=True)
+    held = run.world.held.sum()
+    for tick in range(epoch + quiet, epoch + 8):
+        run.step(tick)
+    assert run.world.held.sum() >= held
+    for tick in range(epoch + 8, epoch + 16):
+        run.step(tick)
+    assert run.world.held.sum() < held
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
