@@ -155,9 +155,10 @@ class RunningNode:
         listen: Sequence[str] = (),
         refresh: str = "1 h",
         outgoing: str | None = None,
+        more: str = "",
     ) -> None:
-        """Write the node's configuration; *network*: more lines of that section. *outgoing*: None for the node's own
-        address, "" for none.
+        """Write the node's configuration; *network*: more lines of that section, *more*: of the last section, and more
+        sections. *outgoing*: None for the node's own address, "" for none.
         """
         outgoing = self.host if outgoing is None else outgoing
         limits = f'[bandwidth]\ndownload = "{download}"' if download else ""
@@ -187,6 +188,7 @@ listen = "{self._api_host}:{self._api_port}"
 [cycle]
 interval = "{interval}"
 pace = {pace}
+{more}
 """
         )
 

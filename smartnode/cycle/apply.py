@@ -93,12 +93,21 @@ class Apply:
         self._backoff = backoff
         self._refused: frozenset[tuple[str, int]] = frozenset()
 
-    async def apply(self, plan: Plan, todo: Difference, *, items: Iterable[Item], now: datetime, cycle: int) -> Applied:
-        """Make *todo* real and return what came of it."""
+    async def apply(
+        self,
+        plan: Plan,
+        todo: Difference,
+        *,
+        items: Iterable[Item],
+        now: datetime,
+        cycle: int,
+        before: float | None = None,
+    ) -> Applied:
+        """Make *todo* real and return what came of it; *before*: until when, on the monotonic clock, proofs hold."""
         tally = _Tally(at=now, cycle=cycle, decisions=[])
         by_hash = by_info_hash(items)
         for info_hash, pieces in todo.evict.items():
-            await self._evict(plan, info_hash, pieces, tally)
+            await self._evict(plan, info_hash, pieces, tally, before)
         self._note_refused(plan, tally)
         starting = {s.info_hash for s in todo.started} & by_hash.keys()
         for info_hash in todo.wanted.keys() - {s.info_hash for s in todo.started}:
@@ -108,10 +117,12 @@ class Apply:
             await self._fetch(plan, todo, by_hash[info_hash], metainfo, tally)
         return tally.close()
 
-    async def _evict(self, plan: Plan, info_hash: InfoHash, pieces: Bitfield, tally: _Tally) -> None:
+    async def _evict(
+        self, plan: Plan, info_hash: InfoHash, pieces: Bitfield, tally: _Tally, before: float | None
+    ) -> None:
         entry = next(e for e in plan.evict if e.info_hash == info_hash and e.permitted)
         try:
-            freed = await self._engine.evict(info_hash, pieces)
+            freed = await self._engine.evict(info_hash, pieces, before=before)
         except SmartnodeError as error:
             tally.failed += 1
             tally.note(entry, action="evict", segments=len(entry.segments), size=0, outcome=f"failed: {error}")

@@ -7,7 +7,7 @@ Looking comes before leaping: a segment is started only when its swarm was looke
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -17,8 +17,10 @@ from smartnode.cycle.apply import Applied, Apply
 from smartnode.cycle.backoff import Backoff
 from smartnode.cycle.candidates import Field, read_unknown_cuts, survey
 from smartnode.cycle.counting import Counting
+from smartnode.cycle.leaving import Leaving
 from smartnode.cycle.metainfos import Metainfos
 from smartnode.cycle.mirroring import Mirroring
+from smartnode.cycle.outcome import Outcome
 from smartnode.cycle.rooms import Rooms, measure
 from smartnode.cycle.sight import Sight
 from smartnode.cycle.stalls import PATIENCE, Stalls
@@ -32,7 +34,8 @@ from smartnode.domain.swarm import SwarmView
 from smartnode.domain.wishes import NO_WISHES, Wishes
 from smartnode.errors import LedgerError
 from smartnode.planning.difference import Difference, difference, targets
-from smartnode.planning.plan import make_plan
+from smartnode.planning.guard import Hearing
+from smartnode.planning.plan import BLIND, make_plan
 from smartnode.planning.policy import Policy
 from smartnode.planning.selection import EVERYTHING, Selection
 
@@ -41,18 +44,6 @@ ROUNDS_MAX = 5  # of deciding again because items failed
 COOLING_CYCLES = 8
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What one cycle leaves behind for readers. *room* None: the disk could not be measured; *plan* None: none was
-    made.
-    """
-
-    room: Room | None
-    plan: Plan | None
-    applied: Applied
-    degraded: tuple[str, ...]
 
 
 class Cycle:
@@ -84,6 +75,7 @@ class Cycle:
             ledger=rooms.ledger,
             scrapes=self.counting.scrapes,
         )
+        self._leaving = Leaving(engine=rooms.engine, swarm=rooms.swarm, clock=rooms.clock, node=node_id)
         self._apply = Apply(rooms.engine, self._metainfos, self._backoff)
         self._adoption = Adoption(rooms.engine, rooms.disk, self._metainfos)
         self._capacity: Bytes | None = None
@@ -134,8 +126,9 @@ class Cycle:
             self._capacity = plan.capacity
         await self._remember(applied)
         self._number += 1
-        _log_closed(self._number, plan, applied, self._notes)
-        return Outcome(room=room, plan=plan, applied=applied, degraded=tuple(dict.fromkeys(self._notes)))
+        outcome = Outcome(room=room, plan=plan, applied=applied, degraded=tuple(dict.fromkeys(self._notes)))
+        outcome.log(self._number)
+        return outcome
 
     async def _walk(self, snapshot: Snapshot | None, room: Room, now: datetime) -> tuple[Plan, Applied]:
         """Give back what must go, then decide and apply; items that fail make room for others in the same cycle."""
@@ -149,6 +142,7 @@ class Cycle:
                 f"disk: {room.over_quota} bytes over the quota; nothing is fetched, nothing goes unproved"
             )
         self._cool(applied)
+        applied = applied.plus(await self._let_go(items, room, now))
         await self._give_up_stalled(now)
         await self._adoption.run(snapshot, now)
         await read_unknown_cuts(
@@ -191,6 +185,30 @@ class Cycle:
             replace(plan, order=()), holdings=holdings, room=room, policy=self.policy, layouts=_layouts(holdings)
         )
         return await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1)
+
+    async def _let_go(self, items: Sequence[Item], room: Room, now: datetime) -> Applied:
+        """Look around while the epoch is quiet; later in it let go what others are proved to hold."""
+        if room.below_floor:
+            return Applied()
+        field = self._survey(items, now)
+        await self._look(self._leaving.to_witness(self.policy, now), field, now)
+
+        async def plan(hearing: Hearing, swapping: bool) -> Plan:  # noqa: FBT001 -- called by position
+            return await self._plan(field, room, now, hearing=hearing, swapping=swapping)
+
+        async def look(hashes: Sequence[InfoHash]) -> None:
+            await self._look(hashes, field, now)
+
+        over = room.over_quota > 0
+        proved = await self._leaving.decide(plan, look, over_quota=over, policy=self.policy, now=now)
+        if proved is None or not proved.evictions:
+            return Applied()
+        holdings = self._rooms.engine.holdings()
+        todo = difference(
+            replace(proved, order=()), holdings=holdings, room=room, policy=self.policy, layouts=_layouts(holdings)
+        )
+        before = self._leaving.deadline
+        return await self._apply.apply(proved, todo, items=items, now=now, cycle=self._number + 1, before=before)
 
     async def _give_up_stalled(self, now: datetime) -> None:
         """Give up promises that nobody keeps; what is held of such a torrent stays."""
@@ -244,7 +262,9 @@ class Cycle:
             now=now,
         )
 
-    async def _plan(self, field: Field, room: Room, now: datetime) -> Plan:
+    async def _plan(
+        self, field: Field, room: Room, now: datetime, *, hearing: Hearing = BLIND, swapping: bool = False
+    ) -> Plan:
         return await asyncio.to_thread(
             make_plan,
             field.candidates,
@@ -256,11 +276,14 @@ class Cycle:
             now=now,
             growth=self._growth,
             wishes=self._wishes,
+            hearing=hearing,
+            swapping=swapping,
         )
 
     async def _look(self, hashes: Sequence[InfoHash], field: Field, now: datetime) -> None:
         """Look at swarms now, and at their mirrors when there is time."""
         self._notes += await self._sight.look(hashes, layouts=field.layouts, items=field.items, now=now)
+        self._leaving.saw(self._sight.views(hashes), self.policy, now)
         self.mirroring.notice(field.items[h] for h in hashes if h in field.items)
 
     async def _remember(self, applied: Applied) -> None:
@@ -272,18 +295,3 @@ class Cycle:
 
 def _layouts(holdings: Mapping[InfoHash, Holding]) -> dict[InfoHash, Layout]:
     return {info_hash: holding.layout for info_hash, holding in holdings.items()}
-
-
-def _log_closed(number: int, plan: Plan | None, applied: Applied, degraded: Sequence[str]) -> None:
-    log.info(
-        "cycle.closed",
-        cycle=number,
-        fetch=len(plan.order) if plan else 0,
-        keep=len(plan.keep) if plan else 0,
-        declined=len(plan.declined) if plan else 0,
-        started_bytes=applied.started_bytes,
-        evicted_bytes=applied.evicted_bytes,
-        failed=applied.failed,
-        water_level=round(plan.level, 3) if plan and plan.level is not None else None,
-        degraded=list(degraded),
-    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from smartnode.cycle.candidates import by_info_hash
-from smartnode.cycle.run import Outcome
+from smartnode.cycle.outcome import Outcome
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.decision import Decision
 from smartnode.domain.holding import Holding

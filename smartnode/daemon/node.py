@@ -18,8 +18,8 @@ from smartnode.config.paths import Paths
 from smartnode.config.settings import Settings
 from smartnode.cycle.candidates import by_info_hash
 from smartnode.cycle.guard import Watchman
+from smartnode.cycle.outcome import Outcome
 from smartnode.cycle.rooms import Rooms, measure
-from smartnode.cycle.run import Outcome
 from smartnode.daemon.board import NodeBoard, Seen
 from smartnode.daemon.ear import Ear
 from smartnode.daemon.outlook import by_torrent, dht_degraded, join, trackers_degraded

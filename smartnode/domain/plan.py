@@ -80,9 +80,9 @@ class Plan:
     declined: tuple[PlanEntry, ...]
     order: tuple[SegmentRef, ...]
     evictions: tuple[SegmentRef, ...]
-    contested: tuple[SegmentRef, ...]
     quota_bytes: Bytes
     capacity: Bytes
     level: float | None
     fetch_level: float | None
+    contested: tuple[SegmentRef, ...] = ()
     degraded: tuple[str, ...] = ()

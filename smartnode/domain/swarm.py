@@ -5,6 +5,7 @@ be none".
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bitfield
@@ -26,6 +27,12 @@ class Address:
 
     host: str
     port: int
+
+    @property
+    def network(self) -> str:
+        """The /24 (IPv4) or /48 (IPv6) that the address is in: what one operator usually owns."""
+        host = ip_address(self.host.partition("%")[0])
+        return str(ip_network((host, 24 if host.version == 4 else 48), strict=False))  # noqa: PLR2004 -- IP versions
 
     def __str__(self) -> str:
         """``host:port``, IPv6 in brackets."""

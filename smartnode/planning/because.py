@@ -146,7 +146,7 @@ def entry(
     return PlanEntry(
         item=torrent.placed.key,
         info_hash=torrent.placed.info_hash,
-        segments=tuple(torrent.cut.pieces(index - torrent.first) for index in chosen),
+        segments=torrent.cut.ranges(np.array(chosen, dtype=np.int64) - torrent.first),
         bytes=Bytes(int(weight[chosen].sum())),
         item_bytes=torrent.placed.layout.total_size,
         because=because,

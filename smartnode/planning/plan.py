@@ -65,7 +65,7 @@ def make_plan(
     gate = gate_of(field, room.free)
     judging = partial(judge, hearing, node=node_id, now=now, terms=policy.terms)
     bench = Bench(field, judging, floor=gate - 1, shrunk=room.over_quota > 0)
-    leaving = release(field, room, holdings, permits=bench.permits)
+    leaving = release(field, room, holdings, permits=_nothing if room.below_floor else bench.permits)
     choice = choose(field, free=room.free, growth=growth)
     swaps, swapped = NOTHING, _NONE
     if swapping and not room.over_quota and not len(choice.chosen):
@@ -101,6 +101,11 @@ def make_plan(
         fetch_level=choice.fetch_level,
         degraded=_degraded(total(field.cost[choice.chosen]), room),
     )
+
+
+def _nothing(_: int) -> bool:
+    """Below keep_free only the host's protection decides: what needs proof goes by itself, in another cycle."""
+    return False
 
 
 class Bench:

@@ -55,6 +55,12 @@ class Cut:
         first = number * self.step
         return PieceRange(first=first, last=min(first + self.step, self.layout.num_pieces) - 1)
 
+    def ranges(self, numbers: NDArray[np.int64]) -> tuple[PieceRange, ...]:
+        """Pieces of each of the segments *numbers*."""
+        first = numbers * self.step
+        last = np.minimum(first + self.step, self.layout.num_pieces) - 1
+        return tuple(PieceRange(first=a, last=b) for a, b in zip(first.tolist(), last.tolist(), strict=True))
+
     def whole(self, have: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which segments have all of their pieces in *have*, a boolean per piece."""
         return np.logical_and.reduceat(have, self.starts())

@@ -87,7 +87,7 @@ def _leaving(
     field: Field, seen: NDArray[np.bool_], gate: int, policy: Policy
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Held segments that are worth giving for something, the most covered first, and the bytes that may go before."""
-    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0))
+    held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0) & ~field.pinned)
     missing = np.flatnonzero(seen & (field.cost > 0) & (field.coverage < gate - water.SLACK))
     if not len(held) or not len(missing):
         return _NONE, _NONE

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from smartnode.domain.proof import Lie
 from smartnode.domain.swarm import Address
-from smartnode.swarm.manners import network_of
 
 MEMORY = timedelta(hours=24)
 LIARS_MAX = 10_000
@@ -33,13 +32,13 @@ class Liars:
 
     def note(self, address: Address, peer_id: bytes, *, reason: str, now: datetime) -> None:
         """Remember that the peer at *address* lied under *peer_id*, and forget what is too old."""
-        self._add(Lie(peer_id=peer_id, network=network_of(address), at=now, reason=reason))
+        self._add(Lie(peer_id=peer_id, network=address.network, at=now, reason=reason))
         self._by_id = {k: lie for k, lie in self._by_id.items() if self._counts(lie, now)}
         self._by_network = {k: lie for k, lie in self._by_network.items() if self._counts(lie, now)}
 
     def find(self, address: Address, peer_id: bytes, *, now: datetime) -> Lie | None:
         """Return a lie of this peer, else the last one of its network; None: none is remembered."""
-        for lie in (self._by_id.get(peer_id), self._by_network.get(network_of(address))):
+        for lie in (self._by_id.get(peer_id), self._by_network.get(address.network)):
             if lie is not None and self._counts(lie, now):
                 return lie
         return None

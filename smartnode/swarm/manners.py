@@ -7,7 +7,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from weakref import WeakValueDictionary
 
 from smartnode.domain.swarm import Address
@@ -34,12 +34,6 @@ def reachable(address: Address, *, allow_private: bool) -> bool:
     return is_public(address.host) and address.port >= UNPRIVILEGED_PORT
 
 
-def network_of(address: Address) -> str:
-    """Return the /24 (IPv4) or /48 (IPv6) that the address is in: what one operator usually owns."""
-    host = ip_address(address.host.partition("%")[0])
-    return str(ip_network((host, 24 if host.version == 4 else 48), strict=False))  # noqa: PLR2004 -- IP versions
-
-
 def within_limits(addresses: Iterable[Address], *, allow_private: bool) -> list[Address]:
     """Return the addresses that one look may probe: each once, at most 8 per network, 40 in all, in the given order."""
     counted: Counter[str] = Counter()
@@ -49,7 +43,7 @@ def within_limits(addresses: Iterable[Address], *, allow_private: bool) -> list[
             break
         if not reachable(address, allow_private=allow_private):
             continue
-        network = network_of(address)
+        network = address.network
         if counted[network] < PER_NETWORK:
             counted[network] += 1
             chosen.append(address)
@@ -67,7 +61,7 @@ class Gate:
     @asynccontextmanager
     async def open_for(self, address: Address) -> AsyncIterator[None]:
         """Wait for the turn of *address*; a crowded network waits by itself and takes no place of others."""
-        network = network_of(address)
+        network = address.network
         of_network = self._networks.get(network)
         if of_network is None:
             of_network = self._networks[network] = asyncio.Semaphore(self._per_network)

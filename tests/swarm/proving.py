@@ -12,7 +12,7 @@ from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes, Layout, PieceRange
 from smartnode.domain.proof import Block, Challenge, Question
 from smartnode.metainfo import bencode
-from smartnode.swarm.blocks import choose
+from smartnode.metainfo.blocks import choose
 from smartnode.swarm.observer import Eyes
 from smartnode.swarm.probe import Manners
 

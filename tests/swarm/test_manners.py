@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartnode.domain.swarm import Address
-from smartnode.swarm.manners import PER_NETWORK, PER_SWARM, Gate, network_of, reachable, within_limits
+from smartnode.swarm.manners import PER_NETWORK, PER_SWARM, Gate, reachable, within_limits
 
 
 def test_private_addresses_are_never_probed_unless_allowed() -> None:
@@ -46,15 +46,15 @@ def test_a_look_never_floods_a_network(named: list[tuple[int, int, int]]) -> Non
     chosen = within_limits(addresses, allow_private=False)
     assert len(chosen) == len(set(chosen)) <= PER_SWARM
     for address in chosen:
-        assert sum(network_of(c) == network_of(address) for c in chosen) <= PER_NETWORK
+        assert sum(c.network == address.network for c in chosen) <= PER_NETWORK
     assert chosen == sorted(chosen, key=addresses.index)
 
 
 def test_networks_are_what_an_operator_owns() -> None:
     """A /24 of IPv4 and a /48 of IPv6 are one network."""
-    assert network_of(Address(host="93.184.1.9", port=1)) == network_of(Address(host="93.184.1.200", port=2))
-    assert network_of(Address(host="2001:db8:1:2::1", port=1)) == network_of(Address(host="2001:db8:1:ffff::1", port=1))
-    assert network_of(Address(host="2001:db8:1::1", port=1)) != network_of(Address(host="2001:db8:2::1", port=1))
+    assert Address(host="93.184.1.9", port=1).network == Address(host="93.184.1.200", port=2).network
+    assert Address(host="2001:db8:1:2::1", port=1).network == Address(host="2001:db8:1:ffff::1", port=1).network
+    assert Address(host="2001:db8:1::1", port=1).network != Address(host="2001:db8:2::1", port=1).network
 
 
 async def test_a_crowded_network_waits_by_itself() -> None:
@@ -66,7 +66,7 @@ async def test_a_crowded_network_waits_by_itself() -> None:
 
     async def ask(address: Address) -> None:
         async with gate.open_for(address):
-            network = network_of(address)
+            network = address.network
             under_way[network] += 1
             most[network] = max(most[network], under_way[network])
             if under_way.total() == 2 + 2:

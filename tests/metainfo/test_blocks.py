@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.pieces import Bytes, Layout, PieceRange
 from smartnode.domain.proof import BLOCK_MAX_BYTES, Block, Challenge, Question
-from smartnode.swarm.blocks import choose
+from smartnode.metainfo.blocks import choose
 
 layouts = st.builds(
     lambda size, length: Layout(total_size=Bytes(size), piece_length=Bytes(length)),

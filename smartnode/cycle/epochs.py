@@ -1,0 +1,132 @@
+"""Who was seen with which segment since the epoch began: what the guard judges by.
+
+Laws: only what a look of this node saw is kept, never hearsay; who was seen with a segment in this epoch stays seen
+with it until the next, whatever is seen later; a segment that a node was seen without begins its age anew. Everything
+lives in memory: after a restart nothing goes for an epoch, and no holder is old.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.domain.swarm import Address, SwarmView
+from smartnode.planning.guard import Evidence, Hearing, Rival, Segment
+from smartnode.planning.health import distinct
+from smartnode.planning.policy import Policy
+from smartnode.planning.segments import Cut
+
+TORRENTS_MAX = 20_000
+"""Torrents that are remembered; those that were seen longest ago go first."""
+
+_NEVER = float("inf")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """One smartnode in one swarm. *whole*: as last seen at *at*. *ever*: segments it was seen with in this epoch.
+
+    *since*: seconds since 1970 when it was first seen with each segment without a break, infinity: not.
+    """
+
+    address: Address
+    at: datetime
+    whole: NDArray[np.bool_]
+    ever: NDArray[np.bool_]
+    since: NDArray[np.float64]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Swarm:
+    """One swarm. *quiet*: it was looked at in the quiet window of *epoch*."""
+
+    epoch: int
+    quiet: bool = False
+    seen: dict[NodeId, _Seen] = field(default_factory=dict)
+
+
+class Epochs:
+    """Sightings of smartnodes, and their proofs."""
+
+    def __init__(self, node: NodeId, siblings: Iterable[NodeId] = ()) -> None:
+        """Keep what *node* sees; *siblings* belong to one operator and count as one holder."""
+        self._node = node
+        self._siblings = frozenset(siblings)
+        self._swarms: dict[InfoHash, _Swarm] = {}
+        self._proofs: dict[tuple[NodeId, InfoHash, int], tuple[datetime, bool]] = {}
+
+    def saw(self, view: SwarmView, cut: Cut, policy: Policy, now: datetime) -> None:
+        """Take in a view that was looked at now; an older one tells nothing."""
+        if view.looked_at != now:
+            return
+        epoch = policy.terms.epoch_of(now)
+        swarm = self._swarms.pop(view.info_hash, None) or _Swarm(epoch=epoch)
+        self._swarms[view.info_hash] = swarm  # the last one seen stays longest
+        if swarm.epoch != epoch:
+            swarm.epoch, swarm.quiet = epoch, False
+            for each in swarm.seen.values():
+                each.ever = np.zeros_like(each.ever)
+        swarm.quiet |= policy.terms.is_quiet(now)
+        for holder in distinct(view.holders, self._node):
+            if holder.smartnode and holder.pieces.length == cut.layout.num_pieces and holder.last_contact == now:
+                whole = cut.whole(holder.pieces.to_array())
+                _sight(swarm.seen, NodeId(holder.peer_id), holder.address, whole, now)
+        for name in [n for n, each in swarm.seen.items() if now - each.at > policy.t_mem]:
+            del swarm.seen[name]
+        while len(self._swarms) > TORRENTS_MAX:
+            del self._swarms[next(iter(self._swarms))]
+
+    def proved(self, node: NodeId, segment: Segment, *, holds: bool, now: datetime) -> None:
+        """Take in how a proof ended: *holds*, or it does not (a lie, or its own word)."""
+        self._proofs[node, *segment] = (now, holds)
+
+    def address_of(self, node: NodeId, info_hash: InfoHash) -> Address | None:
+        """Return where *node* was seen last in a swarm."""
+        swarm = self._swarms.get(info_hash)
+        seen = None if swarm is None else swarm.seen.get(node)
+        return None if seen is None else seen.address
+
+    def hearing(self, held: Iterable[Segment], policy: Policy, now: datetime, *, clock: str | None) -> Hearing:
+        """Return what the guard may know of *held* segments; *clock*: why it cannot be trusted."""
+        self._proofs = {key: p for key, p in self._proofs.items() if now - p[0] <= policy.a_guard}
+        epoch = policy.terms.epoch_of(now)
+        found = {}
+        for segment in held:
+            swarm = self._swarms.get(segment[0])
+            if swarm is not None and swarm.epoch == epoch:
+                found[segment] = self._evidence(swarm, segment, policy, now)
+        return Hearing(evidence=found, clock=clock)
+
+    def _evidence(self, swarm: _Swarm, segment: Segment, policy: Policy, now: datetime) -> Evidence:
+        info_hash, number = segment
+        rivals = []
+        for name, each in swarm.seen.items():
+            if number >= len(each.ever) or not each.ever[number]:
+                continue
+            known = self._proofs.get((name, info_hash, number))
+            since = float(each.since[number])
+            rivals.append(
+                Rival(
+                    node=name,
+                    group="siblings" if name in self._siblings else each.address.network,
+                    holds=bool(each.whole[number]) and now - each.at <= policy.a_guard,
+                    age=timedelta(0) if since == _NEVER else timedelta(seconds=max(0.0, now.timestamp() - since)),
+                    proved=None if known is None else known[1],
+                )
+            )
+        return Evidence(rivals=tuple(rivals), looked_quiet=swarm.quiet)
+
+
+def _sight(seen: dict[NodeId, _Seen], name: NodeId, address: Address, whole: NDArray[np.bool_], now: datetime) -> None:
+    """Take in one sighting of one smartnode."""
+    before = seen.get(name)
+    if before is None or len(before.whole) != len(whole):
+        since = np.where(whole, now.timestamp(), _NEVER)
+        seen[name] = _Seen(address=address, at=now, whole=whole, ever=whole.copy(), since=since)
+        return
+    before.since = np.where(whole, np.minimum(before.since, now.timestamp()), _NEVER)
+    before.address, before.at, before.whole = address, now, whole
+    before.ever = before.ever | whole

@@ -1,0 +1,168 @@
+"""What leaves with proof: looked at while the epoch is quiet, proved right before it goes, and never on old evidence.
+
+In the quiet window of each epoch the swarms that are held are looked at, so that later in the epoch this node knows who
+else holds what. Then, when the node is over its quota or its swap is due, the segments that the plan contests are
+looked at again, their better-ranked holders are asked for blocks, and the plan is made once more with what they proved.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import SystemRandom
+
+import structlog
+
+from smartnode.cycle.epochs import Epochs
+from smartnode.cycle.needs import ClockRoom, EngineRoom, SwarmRoom
+from smartnode.domain.holding import Holding
+from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.domain.plan import Plan, SegmentRef
+from smartnode.domain.proof import Challenge, Question, Verdict
+from smartnode.domain.swarm import SwarmView
+from smartnode.errors import EngineError
+from smartnode.metainfo.blocks import choose
+from smartnode.planning.guard import Hearing, Rival, Segment
+from smartnode.planning.policy import Policy
+from smartnode.planning.ranks import rank
+from smartnode.planning.segments import Cut
+
+SEGMENTS_PER_CYCLE = 64
+"""Segments that one cycle proves, at most."""
+LOOKS_PER_CYCLE = 60
+"""Held swarms that one cycle looks at while the epoch is quiet."""
+SPARE = 1
+"""Holders asked beyond those that are needed, because not every one answers."""
+MARGIN = timedelta(seconds=2)
+"""Before an epoch ends, or a proof grows old, nothing is begun any more."""
+
+log = structlog.get_logger(__name__)
+
+
+class Leaving:
+    """Collects the evidence for the guard."""
+
+    def __init__(self, *, engine: EngineRoom, swarm: SwarmRoom, clock: ClockRoom, node: NodeId) -> None:
+        """Read our own blocks from *engine*, ask holders through *swarm*, and the time's trust of *clock*."""
+        self._engine = engine
+        self._swarm = swarm
+        self._clock = clock
+        self._node = node
+        self._epochs = Epochs(node)
+        self._swapped: int | None = None
+        self._looked: tuple[int, set[InfoHash]] = (-1, set())
+        self._dice = SystemRandom()
+        self.deadline = 0.0
+        """Until when, on the monotonic clock, what the last decision proved may go: within its epoch and A_guard."""
+
+    def saw(self, views: Mapping[InfoHash, SwarmView], policy: Policy, now: datetime) -> None:
+        """Take in what was just seen of swarms of which something is held."""
+        for info_hash, holding in self._engine.holdings().items():
+            if info_hash in views:
+                self._epochs.saw(views[info_hash], Cut.of(holding.layout), policy, now)
+
+    def to_witness(self, policy: Policy, now: datetime) -> list[InfoHash]:
+        """Return held swarms to be looked at in this cycle because the epoch is quiet, each once per epoch."""
+        if not policy.terms.is_quiet(now):
+            return []
+        epoch = policy.terms.epoch_of(now)
+        if self._looked[0] != epoch:
+            self._looked = (epoch, set())
+        held = [h for h, holding in self._engine.holdings().items() if holding.have.count()]
+        chosen = [h for h in sorted(held) if h not in self._looked[1]][:LOOKS_PER_CYCLE]
+        self._looked[1].update(chosen)
+        return chosen
+
+    async def decide(
+        self,
+        plan: Callable[[Hearing, bool], Awaitable[Plan]],
+        look: Callable[[Sequence[InfoHash]], Awaitable[None]],
+        *,
+        over_quota: bool,
+        policy: Policy,
+        now: datetime,
+    ) -> Plan | None:
+        """Return the plan whose evictions are proved, None when nothing is to leave now; *plan* is told what the guard
+        may know and whether this is the cycle of a swap, *look* looks at swarms.
+        """
+        number = policy.terms.swap_number(self._node, now)
+        if policy.terms.is_quiet(now) or not (over_quota or number != self._swapped):
+            return None
+        self._swapped, swapping = (self._swapped, False) if over_quota else (number, True)
+        spent = max(0.0, (datetime.now(UTC) - now).total_seconds())
+        left = min(policy.terms.epoch - policy.terms.into_epoch(now), policy.a_guard) - MARGIN
+        self.deadline = time.monotonic() - spent + left.total_seconds()
+        first = await plan(self.hearing(policy, now), swapping)
+        if not first.contested:
+            return None
+        await look(list(dict.fromkeys(segment.info_hash for segment in first.contested)))
+        seen = await plan(self.hearing(policy, now), swapping)
+        if not await self._prove(seen.contested, policy, now):
+            return None
+        return await plan(self.hearing(policy, now), swapping)
+
+    def hearing(self, policy: Policy, now: datetime) -> Hearing:
+        """Return what the guard may know now."""
+        return self._epochs.hearing(self._segments(), policy, now, clock=self._clock.doubt(now))
+
+    async def _prove(self, contested: Sequence[SegmentRef], policy: Policy, now: datetime) -> int:
+        """Ask the better-ranked holders of *contested* segments for proof; returns how many proved to hold theirs."""
+        holdings = self._engine.holdings()
+        hearing = self.hearing(policy, now)
+        asks = [
+            self._ask(segment, rival, holdings[segment.info_hash], now)
+            for segment in contested[:SEGMENTS_PER_CYCLE]
+            if segment.info_hash in holdings
+            for rival in self._able(segment, hearing, policy, now)
+        ]
+        found = await asyncio.gather(*asks)
+        log.info("eviction.proofs", asked=len(found), proved=sum(found), segments=len(contested))
+        return sum(found)
+
+    def _able(self, segment: SegmentRef, hearing: Hearing, policy: Policy, now: datetime) -> list[Rival]:
+        """Better-ranked holders that can be asked, one per network, the best-ranked first."""
+        key = (segment.info_hash, segment.number)
+        epoch = policy.terms.epoch_of(now)
+
+        def rank_of(node: NodeId) -> float:
+            return rank(node, segment.info_hash, segment=segment.number, epoch=epoch)
+
+        told = hearing.evidence.get(key)
+        better = [] if told is None else [r for r in told.rivals if r.holds and rank_of(r.node) > rank_of(self._node)]
+        groups: dict[str, Rival] = {}
+        for rival in sorted(better, key=lambda r: rank_of(r.node), reverse=True):
+            groups.setdefault(rival.group, rival)
+        return list(groups.values())[: policy.terms.k + 1 + SPARE]
+
+    async def _ask(self, segment: SegmentRef, rival: Rival, holding: Holding, now: datetime) -> bool:
+        address = self._epochs.address_of(rival.node, segment.info_hash)
+        if address is None:
+            return False
+        blocks = choose(holding.layout, segment.pieces, self._dice)
+        try:
+            ours = await self._engine.read(segment.info_hash, blocks)
+        except EngineError as error:
+            log.warning("eviction.own_copy_unreadable", info_hash=segment.info_hash, reason=str(error))
+            return False
+        challenge = Challenge(
+            info_hash=segment.info_hash,
+            layout=holding.layout,
+            holder=rival.node,
+            pieces=segment.pieces,
+            questions=tuple(Question(block=b, answer=a) for b, a in zip(blocks, ours, strict=True)),
+        )
+        outcome = await self._swarm.prove(address, challenge)
+        key = (segment.info_hash, segment.number)
+        if outcome.verdict is Verdict.UNKNOWN:
+            log.debug("eviction.unproved", info_hash=segment.info_hash, reason=outcome.reason)
+            return False
+        holds = outcome.verdict is Verdict.PROVED
+        self._epochs.proved(rival.node, key, holds=holds, now=now)
+        return holds
+
+    def _segments(self) -> Iterable[Segment]:
+        """Yield every segment of which something is held."""
+        for info_hash, holding in self._engine.holdings().items():
+            touched = Cut.of(holding.layout).touched(holding.have.to_array())
+            for number in touched.nonzero()[0].tolist():
+                yield info_hash, number

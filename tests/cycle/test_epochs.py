@@ -1,0 +1,131 @@
+"""What is remembered of an epoch is what the guard judges by: seen, since when, and never longer than it counts."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from smartnode.cycle.epochs import Epochs
+from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, NodeId, node_id
+from smartnode.domain.pieces import Bitfield, Bytes, Layout
+from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
+from smartnode.planning.guard import Evidence
+from smartnode.planning.policy import Policy
+from smartnode.planning.segments import Cut
+
+QUIET = datetime(2026, 3, 1, 12, 1, tzinfo=UTC)
+LATER = QUIET + timedelta(minutes=30)
+LAYOUT = Layout(total_size=Bytes(320), piece_length=Bytes(10))
+CUT = Cut.of(LAYOUT)
+SWARM = InfoHash("a" * 40)
+POLICY = Policy()
+FULL = Bitfield.full(32)
+
+
+def name(number: int) -> NodeId:
+    """The id of node *number*."""
+    return node_id(NODE_ID_PREFIX + number.to_bytes(12, "big"))
+
+
+def holder(number: int, now: datetime, pieces: Bitfield = FULL, *, smartnode: bool = True, host: str = "") -> Holder:
+    """Node *number*, seen now."""
+    return Holder(
+        address=Address(host=host or f"198.51.{number}.1", port=6881),
+        peer_id=name(number),
+        client=None,
+        smartnode=smartnode,
+        pieces=pieces,
+        first_seen=now,
+        last_contact=now,
+        progressed_at=None,
+        witness=Witness.WIRE_PROBE,
+    )
+
+
+def see(epochs: Epochs, now: datetime, *holders: Holder, looked_at: datetime | None = None) -> None:
+    """Let *epochs* take in a view of *holders*."""
+    view = SwarmView(info_hash=SWARM, looked_at=looked_at or now, witness=Witness.WIRE_PROBE, holders=holders)
+    epochs.saw(view, CUT, POLICY, now)
+
+
+def told(epochs: Epochs, now: datetime, segment: int = 0) -> Evidence | None:
+    """What the guard is told of one segment."""
+    return epochs.hearing([(SWARM, segment)], POLICY, now, clock=None).evidence.get((SWARM, segment))
+
+
+def test_who_was_seen_stays_seen_in_the_epoch() -> None:
+    """Who let a segment go is still seen with it in this epoch, but holds it no more; in the next it is gone."""
+    epochs = Epochs(name(0))
+    see(epochs, QUIET, holder(1, QUIET), holder(2, QUIET))
+    see(epochs, LATER, holder(1, LATER, FULL - Bitfield.from_indices([0], 32)))
+    evidence = told(epochs, LATER)
+    assert evidence is not None
+    assert evidence.looked_quiet
+    assert {rival.node: rival.holds for rival in evidence.rivals} == {name(1): False, name(2): False}
+    assert {rival.node: rival.holds for rival in told(epochs, LATER, 1).rivals} == {name(1): True, name(2): False}
+    after = QUIET + timedelta(hours=2)
+    assert told(epochs, after) is None
+    see(epochs, after, holder(1, after, FULL - Bitfield.from_indices([0], 32)))
+    assert told(epochs, after).rivals == ()
+
+
+def test_a_look_outside_the_quiet_window_is_not_one_inside() -> None:
+    """Who first looked later in the epoch does not know who was there when it began."""
+    epochs = Epochs(name(0))
+    see(epochs, LATER, holder(1, LATER))
+    assert not told(epochs, LATER).looked_quiet
+
+
+def test_age_begins_anew_with_every_break() -> None:
+    """The age counts from the first sighting without a break, over epochs."""
+    epochs, day = Epochs(name(0)), QUIET + timedelta(hours=24)
+    see(epochs, QUIET, holder(1, QUIET))
+    see(epochs, LATER, holder(1, LATER, FULL - Bitfield.from_indices([0], 32)))
+    see(epochs, day, holder(1, day))
+    assert told(epochs, day, 0).rivals[0].age == timedelta(0)
+    assert told(epochs, day, 1).rivals[0].age == timedelta(hours=24)
+
+
+def test_proofs_grow_old() -> None:
+    """A proof counts for A_guard and for its own segment; nobody who was not asked is proved or a liar."""
+    epochs = Epochs(name(0))
+    see(epochs, QUIET, holder(1, QUIET), holder(2, QUIET))
+    epochs.proved(name(1), (SWARM, 0), holds=True, now=QUIET)
+    epochs.proved(name(2), (SWARM, 0), holds=False, now=QUIET)
+    assert {r.node: r.proved for r in told(epochs, QUIET).rivals} == {name(1): True, name(2): False}
+    assert {r.proved for r in told(epochs, QUIET, 1).rivals} == {None}
+    later = QUIET + POLICY.a_guard + timedelta(seconds=1)
+    see(epochs, later, holder(1, later))
+    assert {r.node: (r.proved, r.holds) for r in told(epochs, later).rivals} == {
+        name(1): (None, True),
+        name(2): (None, False),
+    }
+
+
+@pytest.mark.parametrize("changed", ["foreign", "old", "short", "hearsay"])
+def test_what_is_no_sighting(changed: str) -> None:
+    """A foreign client, no contact now, a bitfield of another torrent, a view that is not of now: nothing."""
+    epochs, one = Epochs(name(0)), holder(1, QUIET)
+    match changed:
+        case "foreign":
+            see(epochs, QUIET, replace(one, smartnode=False))
+        case "old":
+            see(epochs, QUIET, replace(one, last_contact=QUIET - timedelta(minutes=1)))
+        case "short":
+            see(epochs, QUIET, replace(one, pieces=Bitfield.full(31)))
+        case _:
+            see(epochs, QUIET, one, looked_at=QUIET - timedelta(minutes=1))
+    evidence = told(epochs, QUIET)
+    assert evidence is None or evidence.rivals == ()
+
+
+def test_one_network_and_one_operator_are_one_group() -> None:
+    """Holders in one /24, and siblings, share a group; others do not."""
+    epochs = Epochs(name(0), siblings=[name(3), name(4)])
+    hosts = {1: "198.51.100.1", 2: "198.51.100.2", 3: "203.0.113.1", 4: "192.0.2.1", 5: "192.0.2.77"}
+    see(epochs, QUIET, *(holder(number, QUIET, host=host) for number, host in hosts.items()))
+    groups = {rival.node: rival.group for rival in told(epochs, QUIET).rivals}
+    assert groups[name(1)] == groups[name(2)]
+    assert groups[name(3)] == groups[name(4)] != groups[name(5)]
+    assert epochs.address_of(name(4), SWARM) == Address(host="192.0.2.1", port=6881)
+    assert epochs.address_of(name(9), SWARM) is None
