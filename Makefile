@@ -41,7 +41,7 @@ check: $(VENV)/.dev ## ruff, mypy --strict, import contracts, codespell
 soak: $(VENV)/.dev ## the long, seeded tests
 	$(PY) -m pytest -m soak $(PYTEST_OPTIONS)
 
-# One thread: arrays are so small that waking a second one takes longer than the work (12 times, on two busy cores).
+# One thread: the arrays are so small that waking a second one costs more than it brings (12 times, on busy cores).
 simulate: $(VENV)/.dev ## fleets against the targets of the placement rule; SIMULATE_OPTIONS=--full adds 1,000 nodes
 	OPENBLAS_NUM_THREADS=1 $(PY) benchmarks/placement_targets.py $(SIMULATE_OPTIONS)
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from time import perf_counter
 from typing import Final
 
@@ -113,21 +114,19 @@ def mass_death() -> Iterator[Row]:
             + ("36 h: not reached" if back is None else f"{back:g} h"),
             target="all have a copy again in 12 h, 0 destroyed",
             reached=back is not None and back <= WITHIN_H and found.last_copies_destroyed == 0,
-            still_open=ratio == 2,  # noqa: PLR2004 - what is left has two copies, and the guard wants to see two others
         )
 
 
 def churn() -> Iterator[Row]:
     """Nodes come and go, in spells of hours; compared with the same fleet that never sleeps, after both have filled."""
-    still = Scenario(hours=144)
-    for seed in SEEDS[:2]:
-        calm, restless = (run(replace(still, seed=seed, uptime=uptime)) for uptime in (1.0, 0.9))
-        begin, days = 72.0, (still.hours - 72.0) / 24
-        more = restless.history[-1].downloaded - at(restless.history, begin).downloaded
-        less = calm.history[-1].downloaded - at(calm.history, begin).downloaded
-        extra = (more - less) / days / (still.capacity_ratio * calm.archive)
+    begin, hours = 72.0, 144.0
+    for ratio, seed in product((2.0, 3.0), SEEDS[:2]):
+        still = Scenario(capacity_ratio=ratio, seed=seed, hours=hours)
+        calm, restless = run(still), run(replace(still, uptime=0.9))
+        more, less = (each.history[-1].downloaded - at(each.history, begin).downloaded for each in (restless, calm))
+        extra = (more - less) / ((hours - begin) / 24) / (ratio * calm.archive)
         yield Row(
-            case=f"online 90 % of the time, hours 72 to {still.hours:g}, seed {seed}",
+            case=f"online 90 % of the time, C/S {ratio:g}, hours {begin:g} to {hours:g}, seed {seed}",
             measured=f"{extra:.2%} of C per day, {restless.last_copies_destroyed} destroyed, loss "
             f"{restless.score.loss_ratio:.3f}",
             target="<= 0.5 % of C per day, 0 destroyed",
