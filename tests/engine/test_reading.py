@@ -4,12 +4,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from smartnode.swarm.blocks import choose
 
 from smartnode.domain.pieces import Bitfield, PieceRange
 from smartnode.domain.proof import Block
 from smartnode.domain.swarm import Address
 from smartnode.errors import EngineError
+from smartnode.metainfo.blocks import choose
 
 KIB16 = 16 << 10
 
