@@ -8,10 +8,12 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
+import httpx
 import pytest
 
 from smartnode.cli.demo.origin import Origin
@@ -115,7 +117,7 @@ class Tracker:
         """Its address by HTTP."""
         return f"http://{self.host}:{self.port}/announce"
 
-    def start(self, hashes: Iterable[str]) -> None:
+    def start(self, hashes: Sequence[str]) -> None:
         """Serve *hashes* (40 hex digits each)."""
         self._folder.mkdir(exist_ok=True)
         self._folder.chmod(0o755)
@@ -126,6 +128,16 @@ class Tracker:
         place = (str(self.port), "-P", str(self.port), "-u", "nobody", "-d", str(self._folder))
         self._process = self._processes.start(self._program, "-i", self.host, "-p", *place, "-w", "white.txt")
         wait_for("opentracker", self._listens, deadline_s=20, pause_s=0.02)
+        first = next(iter(hashes), None)
+        if first is not None:  # it reads its list in a thread of its own, and refuses everything until then
+            wait_for("opentracker's list", lambda: self._serves(first), deadline_s=20, pause_s=0.02)
+
+    def _serves(self, info_hash: str) -> bool:
+        """Say goodbye to a swarm that we are not in: answered only when the torrent is on the list."""
+        swarm = quote_from_bytes(bytes.fromhex(info_hash), safe="")
+        asked = f"info_hash={swarm}&peer_id={'-' * 20}&port=1&left=0&uploaded=0&downloaded=0&event=stopped"
+        answer = httpx.get(f"{self.http}?{asked}", trust_env=False, timeout=5)
+        return b"failure reason" not in answer.content
 
     def stop(self) -> None:
         """End it; its swarms are forgotten."""
