@@ -73,7 +73,8 @@ class Stakes:
 class Verdict:
     """*permitted*, or *reason* says in one clause what is missing. *proved*: better-ranked proved holders, one per
     network; *required*: how many there must be; *seen*: smartnodes seen with the segment since the epoch began.
-    *provable*: only proofs are missing.
+    *provable*: only fresh looks and proofs are
+    missing.
     """
 
     permitted: bool
@@ -101,8 +102,8 @@ def judge(hearing: Hearing, segment: Segment, stakes: Stakes, *, node: NodeId, n
     own = rank(node, info_hash, segment=number, epoch=epoch)
     ranks = {rival.node: rank(rival.node, info_hash, segment=number, epoch=epoch) for rival in told.rivals}
     better = [rival for rival in told.rivals if ranks[rival.node] > own]
-    able = [each for each in better if each.holds and each.proved is not False and each.age >= age]
-    proved, seen = _groups(each for each in able if each.proved), len(told.rivals)
+    able = [each for each in better if each.proved is not False and each.age >= age]
+    proved, seen = _groups(each for each in able if each.holds and each.proved), len(told.rivals)
     reason = _lacking(hearing, told, terms, now) or _outranked(told, better)
     provable = not reason and _groups(able) >= required
     if not reason and proved >= required:

@@ -4,7 +4,7 @@ from typing import Any
 
 from smartnode.domain.pieces import Bitfield, Bytes, Layout
 from smartnode.domain.plan import Plan
-from smartnode.planning.difference import difference, targets
+from smartnode.planning.difference import difference, pace_of, targets
 from smartnode.planning.policy import Policy
 
 LAYOUT = Layout(total_size=Bytes(3200), piece_length=Bytes(10))
@@ -27,6 +27,12 @@ def test_paced_prefix(world: Any) -> None:
     assert difference(plan, holdings={}, room=full, policy=Policy(), layouts=layouts).is_empty
     assert targets(plan, Policy(), full) == ()
     assert targets(plan, Policy(), room) == (world.info_hash(1),)
+
+
+def test_what_is_on_its_way_counts_against_the_pace() -> None:
+    """A cycle starts the pace less what is in flight, and an eighth of the pace at least."""
+    policy = Policy(pace=0.1)
+    assert [pace_of(policy, quota=8000, in_flight=each) for each in (0, 300, 700, 9000)] == [800, 500, 100, 100]
 
 
 def test_what_does_not_fit_the_disk_is_passed_over(world: Any) -> None:

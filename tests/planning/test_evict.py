@@ -10,6 +10,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, node_id
 from smartnode.domain.pieces import Bitfield, Bytes, Layout, PieceRange
 from smartnode.domain.plan import Plan, Rule
+from smartnode.domain.wishes import Wishes
 from smartnode.planning.difference import Difference, difference
 from smartnode.planning.guard import Evidence, Hearing, Rival, Stakes, holders_required
 from smartnode.planning.policy import Policy
@@ -129,6 +130,31 @@ def test_over_quota_shrinks_with_proof(world: Any) -> None:
         "1 are needed"
     )
     assert _difference(plan, holdings, room).evict[world.info_hash(1)].count() == 30
+
+
+def test_below_the_floor_only_the_host_speaks(world: Any) -> None:
+    """Below keep_free what could be proved does not go by the quota as well: one cycle, one reason."""
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    views = {world.info_hash(1): world.seeds(1, LAYOUT, 2, mirrors=1)}
+    room = replace(world.room(3200, holdings, disk_free=0, keep_free=50), quota=Bytes(2950))
+    hearing = _told(world, 1, others=2, proved=True)
+    now = world.now + timedelta(minutes=30)
+    plan: Plan = world.plan([world.candidate(1)], room, views=views, holdings=holdings, now=now, hearing=hearing)
+    assert [each.bytes for each in plan.evictions] == [100]
+    assert {entry.because.rule for entry in plan.evict if entry.permitted} == {Rule.KEEP_FREE}
+
+
+def test_pinned_is_not_let_go_for_the_quota(world: Any) -> None:
+    """Proof or not: a pinned item stays when the quota was lowered."""
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    views = {world.info_hash(1): world.seeds(1, LAYOUT, 2, mirrors=1)}
+    room = replace(world.room(3200, holdings), quota=Bytes(2950))
+    wishes = Wishes(pinned=frozenset({world.info_hash(1)}))
+    hearing = _told(world, 1, others=2, proved=True)
+    now = world.now + timedelta(minutes=30)
+    given: dict[str, Any] = {"views": views, "holdings": holdings, "now": now, "hearing": hearing}
+    assert world.plan([world.candidate(1)], room, **given).evictions
+    assert world.plan([world.candidate(1)], room, **given, wishes=wishes).evictions == ()
 
 
 def test_a_full_node_swaps(world: Any) -> None:

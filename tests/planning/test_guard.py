@@ -71,6 +71,15 @@ def test_what_is_no_proof(changed: dict[str, object], reason: str) -> None:
     assert ask(rival(one), rival(other), me=me).permitted
 
 
+def test_old_looks_are_provable() -> None:
+    """Holders seen earlier in the epoch permit nothing, and are worth another look and a proof; liars are not."""
+    me, *others = by_rank(3)
+    old = ask(*(rival(n, holds=False, proved=None) for n in others), me=me)
+    assert (old.permitted, old.provable) == (False, True)
+    liar = ask(*(rival(n, proved=False) for n in others), me=me)
+    assert (liar.permitted, liar.provable) == (False, False)
+
+
 def test_unknown_refuses() -> None:
     """No evidence, no look while the epoch was quiet, a quiet epoch, a doubtful clock: nothing goes."""
     me, *others = by_rank(4)

@@ -46,6 +46,13 @@ def test_the_most_covered_goes() -> None:
     assert found.share == pytest.approx(0.5 * 400 * 400 / field.capacity)
 
 
+def test_pinned_is_not_swapped() -> None:
+    """What the volunteer pinned stays, however many copies there are."""
+    field = field_of([4, 4, 0, 0], [True, True, False, False])
+    pinned = replace(field, pinned=np.array([True, False, False, False]))
+    assert exchange(pinned, gate=3, quota=200, growth=0, policy=Policy()).leaving.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("copies", "growth"), [([2, 2, 2, 2], 0), ([5, 5, 0, 0], 10_000)], ids=["already even", "still growing"]
 )
