@@ -61,12 +61,14 @@ class Hearing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stakes:
     """How much depends on one segment. *floor*: F, the whole copies below the water level. *shrunk*: the volunteer
-    lowered the quota below what is held. *mirrors*: live web seeds of its item, None: unknown.
+    lowered the quota below what is held. *mirrors*: live web seeds of its item, None: unknown. *urgent*: it makes room
+    for a segment that nobody holds.
     """
 
     floor: int
     shrunk: bool
     mirrors: int | None
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +88,13 @@ class Verdict:
 
 
 def holders_required(stakes: Stakes, terms: Terms) -> int:
-    """Better-ranked smartnode holders that an eviction needs: K, but 1 where the archive stands below two copies or
-    the volunteer shrank the quota, and one more while no mirror is known to be alive.
+    """Better-ranked smartnode holders that an eviction needs: K, but 1 where the archive stands below two copies, the
+    volunteer shrank the quota, or a first copy comes for it; one more while no mirror is known to be alive.
+
+    A first copy is worth more than a second one, but only beside a mirror: without one K and one more are needed.
     """
-    return (1 if stakes.shrunk or stakes.floor < 2 else terms.k) + (0 if stakes.mirrors else 1)  # noqa: PLR2004 - F < 2 is the rule's own
+    few = stakes.shrunk or stakes.floor < 2 or (stakes.urgent and bool(stakes.mirrors))  # noqa: PLR2004 - F < 2 is the rule's own
+    return (1 if few else terms.k) + (0 if stakes.mirrors else 1)
 
 
 def judge(hearing: Hearing, segment: Segment, stakes: Stakes, *, node: NodeId, now: datetime, terms: Terms) -> Verdict:

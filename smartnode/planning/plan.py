@@ -92,7 +92,7 @@ def make_plan(
             field.ref(index, int(field.held[index]))
             for index in (
                 *bench.contested(leaving.rest, PROOFS * room.over_quota),
-                *bench.contested(swaps.leaving, PROOFS * swaps.share),
+                *bench.contested(swaps.leaving, PROOFS * swaps.share, urgent=PROOFS * swaps.urgent),
             )
         ),
         quota_bytes=room.quota,
@@ -119,30 +119,43 @@ class Bench:
         self._judging = judging
         self._floor = floor
         self._shrunk = shrunk
-        self._verdicts: dict[int, Verdict] = {}
+        self._verdicts: dict[tuple[int, bool], Verdict] = {}
+        self._permits: dict[int, Verdict] = {}
 
-    def permits(self, index: int) -> bool:
-        """Segment *index* may go."""
-        return self.on(index).permitted
+    def permits(self, index: int, urgent: bool = False) -> bool:  # noqa: FBT001, FBT002 - called by position
+        """Segment *index* may go; *urgent*: a first copy comes for it."""
+        verdict = self.on(index, urgent=urgent)
+        if verdict.permitted:
+            self._permits[index] = verdict
+        return verdict.permitted
 
-    def contested(self, order: NDArray[np.int64], needed: float) -> list[int]:
-        """Return the first *needed* bytes of *order* that may go once their holders are proved."""
+    def permit(self, index: int) -> Verdict:
+        """Return why segment *index* may go, or why it may not."""
+        return self._permits.get(index) or self.on(index)
+
+    def contested(self, order: NDArray[np.int64], needed: float, *, urgent: float = 0) -> list[int]:
+        """Return the first *needed* bytes of *order* that may go once their holders are proved; for *urgent* of them a
+        first copy comes.
+        """
         found: list[int] = []
+        spent = 0
         for index in order.tolist() if needed > 0 else ():
-            if needed <= 0:
+            if spent >= needed:
                 break
-            if self.on(index).provable:
+            if self.on(index, urgent=spent < urgent).provable:
                 found.append(index)
-                needed -= int(self._field.held[index])
+                spent += int(self._field.held[index])
         return found
 
-    def on(self, index: int) -> Verdict:
+    def on(self, index: int, *, urgent: bool = False) -> Verdict:
         """Return the verdict on segment *index* of the survey."""
-        if index not in self._verdicts:
+        if (index, urgent) not in self._verdicts:
             torrent = self._field.torrents[int(self._field.owner[index])]
-            stakes = Stakes(floor=self._floor, shrunk=self._shrunk, mirrors=torrent.health.mirrors)
-            self._verdicts[index] = self._judging((torrent.placed.info_hash, index - torrent.first), stakes)
-        return self._verdicts[index]
+            mirrors = torrent.health.mirrors
+            stakes = Stakes(floor=self._floor, shrunk=self._shrunk, mirrors=mirrors, urgent=urgent)
+            key = (torrent.placed.info_hash, index - torrent.first)
+            self._verdicts[index, urgent] = self._judging(key, stakes)
+        return self._verdicts[index, urgent]
 
 
 def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64]) -> tuple[PlanEntry, ...]:
@@ -195,7 +208,7 @@ def _shrunk(field: Survey, leaving: Release, room: Room, bench: Bench) -> list[P
         because.entry(
             field,
             group.tolist(),
-            because.shrinking(field, group, room, bench.on(int(group[0]))),
+            because.shrinking(field, group, room, bench.permit(int(group[0]))),
             field.held,
             permitted=permitted,
         )
@@ -207,7 +220,9 @@ def _shrunk(field: Survey, leaving: Release, room: Room, bench: Bench) -> list[P
 def _swapped(field: Survey, indices: NDArray[np.int64], swaps: Exchange, bench: Bench) -> list[PlanEntry]:
     """What is given up for rarer segments, per torrent."""
     return [
-        because.entry(field, group.tolist(), because.swapping(field, group, swaps, bench.on(int(group[0]))), field.held)
+        because.entry(
+            field, group.tolist(), because.swapping(field, group, swaps, bench.permit(int(group[0]))), field.held
+        )
         for group, _ in _groups(field, indices, (Rule.SWAP,) * len(indices))
     ]
 

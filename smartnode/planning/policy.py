@@ -20,7 +20,8 @@ class Policy:
     *kappa*: copies credited per live mirror, all of them together at most 1.
     *lambda_*: converts value to copies: -ln of the failure (0.3) of one copy within 30 days.
     *a_max*: older views are unknown. *t_mem*: how long a holder that went offline still counts.
-    *t_urg*: a segment whose holders had all been offline this long when the swarm was last looked at counts as lost.
+    *t_urg*: a segment whose holders had all been offline this long when the swarm was last looked at counts as lost,
+    while more than *many_away* of the remembered nodes are offline; *t_usual*: while fewer are, because nodes sleep.
     *t_progress*: a holder whose piece count grew within this time is still downloading.
     *a_guard*: age of a view that may support an eviction.
     *gamma*: part of the imbalance that all nodes together mend per swap; *gamma_many* where the archive's copies are
@@ -33,6 +34,8 @@ class Policy:
     a_max: timedelta = timedelta(hours=6)
     t_mem: timedelta = timedelta(hours=72)
     t_urg: timedelta = timedelta(hours=2)
+    t_usual: timedelta = timedelta(hours=8)
+    many_away: float = 0.25
     t_progress: timedelta = timedelta(minutes=30)
     a_guard: timedelta = timedelta(minutes=5)
     gamma: float = 0.5
@@ -47,9 +50,18 @@ class Policy:
         if not 0 < self.gamma_many <= self.gamma <= 1 or self.hysteresis < 0:
             message = f"0 < gamma_many <= gamma <= 1, hysteresis >= 0, not {self}"
             raise ValueError(message)
-        if min(self.a_max, self.t_mem, self.t_urg, self.t_progress, self.a_guard) <= timedelta(0):
+        if min(self.a_max, self.t_mem, self.t_urg, self.t_usual, self.t_progress, self.a_guard) <= timedelta(0):
             message = f"the ages of a policy are above zero, not {self}"
             raise ValueError(message)
+        if not 0 <= self.many_away <= 1:
+            message = f"many_away in [0, 1], not {self}"
+            raise ValueError(message)
+
+    def patience(self, away: float) -> timedelta:
+        """How long all holders of a segment may be offline until it counts as lost; *away*: part of the remembered
+        nodes that is offline.
+        """
+        return self.t_urg if away > self.many_away else max(self.t_urg, self.t_usual)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

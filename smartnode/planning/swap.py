@@ -33,17 +33,18 @@ MANY: Final = 5_000
 class Exchange:
     """*leaving*: indices of held segments that may go, the most covered first; *before*: for each, the bytes that may
     go before it; what would come after those is not rare enough for it. *share*: bytes that should go. *moving*: mv,
-    bytes.
+    bytes. *urgent*: bytes that nobody holds and a live mirror still has.
     """
 
     leaving: NDArray[np.int64]
     before: NDArray[np.int64]
     share: float
     moving: float
+    urgent: int
 
 
 _NONE: Final = np.zeros(0, dtype=np.int64)
-NOTHING: Final = Exchange(leaving=_NONE, before=_NONE, share=0.0, moving=0.0)
+NOTHING: Final = Exchange(leaving=_NONE, before=_NONE, share=0.0, moving=0.0, urgent=0)
 
 
 def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Policy) -> Exchange:
@@ -58,14 +59,16 @@ def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Po
     gamma = policy.gamma_many if capacity > MANY * quota else policy.gamma
     share = gamma * moving * quota / capacity
     leaving, before = _leaving(field, seen, gate, policy)
-    return Exchange(leaving=leaving, before=before, share=share, moving=moving)
+    mirrored = field.base > field.coverage  # only what has no copy lacks its mirror credit
+    urgent = int(field.cost[seen & mirrored & (field.seen == 0)].sum())
+    return Exchange(leaving=leaving, before=before, share=share, moving=moving, urgent=urgent)
 
 
 def take(
-    swap: Exchange, sizes: NDArray[np.int64], *, draw: float, permitted: Callable[[int], bool]
+    swap: Exchange, sizes: NDArray[np.int64], *, draw: float, permitted: Callable[[int, bool], bool]
 ) -> NDArray[np.int64]:
     """Return what goes now: the first of *leaving* that are *permitted*, up to the share; *draw* in (0, 1) decides
-    about the segment that the share cuts.
+    about the segment that the share cuts. *permitted* is told whether what comes has no copy at all.
     """
     taken: list[int] = []
     left, gone = swap.share, 0
@@ -73,7 +76,7 @@ def take(
         if left <= 0 or gone >= before:
             break  # those after it are covered no better
         size = int(sizes[index])
-        if not permitted(index):
+        if not permitted(index, gone < swap.urgent):
             continue
         if size > left and draw >= left / size:
             break

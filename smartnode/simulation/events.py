@@ -58,9 +58,11 @@ class Events:
             self._toggle(node, tick)
         for node in [each for each, until in self._away.items() if until <= tick]:
             self._world.forget(self._world.held[node])
+            self._world.absent[node] = False
             self._away[node] = _FORGOTTEN
         while self._dead and self._dead[0][0] <= tick:
             self._world.forget(heapq.heappop(self._dead)[2])
+            self._world.departed -= 1
         if self._scenario.deaths_per_day:
             dying = self._dice.random(self._scenario.nodes) < self._scenario.deaths_per_day / self._day
             for node in np.flatnonzero(dying & self._world.online).tolist():
@@ -99,6 +101,7 @@ class Events:
         self._number += 1
         if not forgotten:
             heapq.heappush(self._dead, (tick + self._memory, self._number, lost))
+            self._world.departed += 1
 
     def _replace(self, node: int, tick: int) -> None:
         name = node_id(NODE_ID_PREFIX + self._dice.bytes(12))

@@ -25,7 +25,7 @@ class Eyes:
         nodes, segments = world.held.shape
         self._world = world
         self._scenario = scenario
-        self._urgent = max(1, round(policy.t_urg.total_seconds() / scenario.cycle_s))
+        self._policy = policy
         self._valid = round(policy.a_max.total_seconds() / scenario.cycle_s)
         self.copies = np.zeros((nodes, segments), dtype=np.int16)
         self.coming = np.zeros((nodes, segments), dtype=np.int16)
@@ -55,7 +55,8 @@ class Eyes:
     def open(self, tick: int) -> None:
         """Take the picture that all looks of this cycle see, *stale* cycles old."""
         world = self._world
-        remembered = (world.live > 0) | (tick - world.last_online <= self._urgent)
+        patience = self._policy.patience(world.away).total_seconds() / self._scenario.cycle_s
+        remembered = (world.live > 0) | (tick - world.last_online <= max(1, round(patience)))
         copies = np.where(remembered, world.live + world.ghosts, 0) + self._pretenders
         self._seen.append((copies, world.coming.copy()))
         del self._seen[: -1 - self._scenario.stale]

@@ -4,8 +4,9 @@ Look, choose, look at what is to be begun ("look before you leap"), choose again
 in its period, one over its quota shrinks; both ask the guard, with every smartnode that was seen in the epoch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,16 @@ LOOKS = 3
 """How often a cycle looks before it leaps: what it finds may send it elsewhere."""
 
 _NOBODY: frozenset[int] = frozenset()
+
+
+class Permits(Protocol):
+    """Says whether a segment may go; *urgent*: a first copy comes for it."""
+
+    def __call__(self, segment: int, urgent: bool = False, /) -> bool: ...  # noqa: FBT001, FBT002, D102 - called by position
+
+
+def _always(_: int, _urgent: bool = False) -> bool:  # noqa: FBT001, FBT002 - called by position
+    return True
 
 
 class Minds:
@@ -165,17 +176,17 @@ class Minds:
         permits = self._guard(node, tick, floor=gate - 1, shrunk=False)
         return take(found, field.held, draw=draw, permitted=permits)
 
-    def _guard(self, node: int, tick: int, *, floor: int, shrunk: bool) -> Callable[[int], bool]:
+    def _guard(self, node: int, tick: int, *, floor: int, shrunk: bool) -> Permits:
         if self._scenario.rule is Rule.NO_GUARD:
-            return lambda _: True
+            return _always
         now, terms = self.now(tick), self._policy.terms
-        stakes = Stakes(floor=floor, shrunk=shrunk, mirrors=self.mirrors)
         name = self._world.fleet.names[node]
 
-        def permits(segment: int) -> bool:
+        def permits(segment: int, urgent: bool = False) -> bool:  # noqa: FBT001, FBT002 - called by position
             if self._is_outranked(node, segment):
                 return False  # as the guard would say, before the evidence is put together
             key = self._world.archive.name(segment)
+            stakes = Stakes(floor=floor, shrunk=shrunk, mirrors=self.mirrors, urgent=urgent)
             hearing = Hearing(evidence={key: self._evidence(node, segment, tick)}, clock=None)
             return judge(hearing, key, stakes, node=name, now=now, terms=terms).permitted
 

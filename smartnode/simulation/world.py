@@ -42,6 +42,10 @@ class World:
         self.coming = np.zeros(segments, dtype=np.int32)
         self.last_online = np.full(segments, -(1 << 30), dtype=np.int64)
         self.online = np.ones(nodes, dtype=np.bool_)
+        self.absent = np.zeros(nodes, dtype=np.bool_)
+        """Nodes offline that the others remember."""
+        self.departed = 0
+        """Dead nodes that the others remember."""
         self.joined = np.zeros((nodes, len(archive.info_hashes)), dtype=np.int32)
         """Segments of each dataset that a node holds or fetches: it sees the swarms it is in."""
         self.holders: list[set[int]] = [set() for _ in range(segments)]
@@ -118,6 +122,7 @@ class World:
         """Take *node* offline: what it holds is remembered."""
         if self.online[node]:
             self.online[node] = False
+            self.absent[node] = self.held[node].any()
             self.live -= self.held[node]
             self.ghosts += self.held[node]
             self.coming -= self.flying[node]
@@ -125,10 +130,17 @@ class World:
     def come_back(self, node: int, *, remembered: bool) -> None:
         """Bring *node* online again; *remembered*: it still counted as a ghost."""
         self.online[node] = True
+        self.absent[node] = False
         self.live += self.held[node]
         self.coming += self.flying[node]
         if remembered:
             self.ghosts -= self.held[node]
+
+    @property
+    def away(self) -> float:
+        """Part of the remembered nodes that is offline."""
+        gone = int(self.absent.sum()) + self.departed
+        return gone / max(1, gone + int(self.online.sum()))
 
     def forget(self, held: Mask) -> None:
         """Stop remembering the copies *held* of a node that has been away for longer than T_mem."""
@@ -138,6 +150,7 @@ class World:
         """Take *node* away for ever; returns what it held, which the others remember for T_mem."""
         lost: Mask = self.held[node].copy()
         self.leave(node)
+        self.absent[node] = False
         self.alive -= lost
         self.excused += int(self.archive.size[lost].sum())
         for segment in np.flatnonzero(lost).tolist():

@@ -104,10 +104,15 @@ def test_unknown_refuses() -> None:
         (Stakes(floor=2, shrunk=True, mirrors=None), 1, 24, False),
         (Stakes(floor=2, shrunk=False, mirrors=None), 2, 12, False),
         (Stakes(floor=2, shrunk=False, mirrors=None), 3, 12, True),
+        (Stakes(floor=2, shrunk=False, mirrors=1, urgent=True), 1, 12, True),
+        (Stakes(floor=2, shrunk=False, mirrors=1, urgent=True), 1, 11, False),
+        (Stakes(floor=2, shrunk=False, mirrors=0, urgent=True), 2, 12, False),
     ],
 )
 def test_how_many(*, stakes: Stakes, others: int, age_h: int, permitted: bool) -> None:
-    """K = 2, 1 at a low level or a lowered quota (then holders of a day), and one more without a live mirror."""
+    """K = 2, 1 at a low level, a lowered quota (then holders of a day) or for a first copy, and one more without a live
+    mirror, where a first copy is no reason.
+    """
     me, *rest = by_rank(others + 1)
     told = [rival(n, age=timedelta(hours=age_h)) for n in rest]
     assert ask(*told, me=me, stakes=stakes).permitted is permitted

@@ -14,7 +14,7 @@ from smartnode.planning.policy import Policy
 from smartnode.planning.swap import exchange, take
 
 
-def field_of(copies: list[int], own: list[bool], *, size: int = 100, known: bool = True) -> Field:
+def field_of(copies: list[int], own: list[bool], *, size: int = 100, known: bool = True, credit: float = 0.0) -> Field:
     """Return a field of equal segments with *copies* elsewhere, some held by this node."""
     count, mine = len(copies), np.array(own)
     sizes = np.full(count, size, dtype=np.int64)
@@ -29,7 +29,7 @@ def field_of(copies: list[int], own: list[bool], *, size: int = 100, known: bool
         pinned=np.zeros(count, dtype=np.bool_),
         excluded=np.zeros(count, dtype=np.bool_),
         merit=np.zeros(count),
-        credit=np.zeros(count),
+        credit=np.full(count, credit),
         g=np.arange(count, dtype=np.float64),
     )
 
@@ -41,7 +41,7 @@ def test_the_most_covered_goes() -> None:
     assert found.leaving.tolist() == [0, 1, 2, 3]
     assert found.before.tolist() == [200, 200, 200, 100]
     all_of_it = replace(found, share=999.0)
-    assert take(all_of_it, field.held, draw=0.5, permitted=lambda _: True).tolist() == [0, 1]
+    assert take(all_of_it, field.held, draw=0.5, permitted=lambda *_: True).tolist() == [0, 1]
     assert found.moving == 400
     assert found.share == pytest.approx(0.5 * 400 * 400 / field.capacity)
 
@@ -79,11 +79,25 @@ def test_many_nodes_swap_slowly() -> None:
 @pytest.mark.parametrize(("draw", "taken"), [(0.49, [0, 1, 2]), (0.51, [0, 1])])
 def test_a_share_is_rounded(draw: float, taken: list[int]) -> None:
     """Two and a half segments are three or two, as the draw says; what is refused is passed over."""
-    found = swap.Exchange(leaving=np.arange(9), before=np.full(9, 900), share=250.0, moving=999.0)
+    found = swap.Exchange(leaving=np.arange(9), before=np.full(9, 900), share=250.0, moving=999.0, urgent=0)
     sizes = np.full(9, 100)
-    assert take(found, sizes, draw=draw, permitted=lambda _: True).tolist() == taken
-    odd = take(found, sizes, draw=draw, permitted=lambda index: index % 2 == 1).tolist()
+    assert take(found, sizes, draw=draw, permitted=lambda *_: True).tolist() == taken
+    odd = take(found, sizes, draw=draw, permitted=lambda index, _: index % 2 == 1).tolist()
     assert odd == [2 * each + 1 for each in taken]
+
+
+def test_first_copies_are_urgent() -> None:
+    """What nobody holds and a mirror still has is urgent: the guard is told for as many bytes, and not for the rest."""
+    field = field_of([3, 3, 3, 0, 1, 0], [True, True, True, False, False, False], credit=0.5)
+    found = replace(exchange(field, gate=4, quota=400, growth=0, policy=Policy()), share=999.0)
+    assert found.urgent == 200
+    told: list[tuple[int, bool]] = []
+    take(found, field.held, draw=0.5, permitted=lambda index, urgent: not told.append((index, urgent)))
+    assert told == [(0, True), (1, True), (2, False)]
+    coming = replace(field, seen=field.seen + np.array([0, 0, 0, 1, 0, 0]))
+    assert exchange(coming, gate=4, quota=400, growth=0, policy=Policy()).urgent == 100
+    nowhere = field_of([3, 3, 3, 0, 1, 0], [True, True, True, False, False, False])
+    assert exchange(nowhere, gate=4, quota=400, growth=0, policy=Policy()).urgent == 0
 
 
 def test_a_refused_one_leaves_its_partner_to_the_next() -> None:
@@ -92,10 +106,10 @@ def test_a_refused_one_leaves_its_partner_to_the_next() -> None:
     found = exchange(field, gate=7, quota=400, growth=0, policy=Policy())
     assert found.leaving.tolist() == [0, 1, 2, 3]
     assert found.before.tolist() == [300, 300, 300, 300]
-    odd = swap.Exchange(leaving=found.leaving, before=np.array([300, 300, 300, 100]), share=999.0, moving=999.0)
+    odd = replace(found, before=np.array([300, 300, 300, 100]), share=999.0)
     sizes = np.full(7, 100)
-    assert take(odd, sizes, draw=0.5, permitted=lambda index: index >= 2).tolist() == [2]
-    assert take(odd, sizes, draw=0.5, permitted=lambda index: index >= 3).tolist() == [3]
+    assert take(odd, sizes, draw=0.5, permitted=lambda index, _: index >= 2).tolist() == [2]
+    assert take(odd, sizes, draw=0.5, permitted=lambda index, _: index >= 3).tolist() == [3]
 
 
 @given(st.data())
@@ -111,7 +125,7 @@ def test_no_swap_makes_things_worse(data: Any) -> None:
     for index in found.leaving.tolist():
         assert own[index]
         assert copies[index] >= min(missing) + 1
-    gone = take(found, np.full(count, 100), draw=0.0, permitted=lambda _: True)
+    gone = take(found, np.full(count, 100), draw=0.0, permitted=lambda *_: True)
     assert len(gone) <= len(missing)
     for index, coming in zip(gone.tolist(), sorted(missing), strict=False):
         assert copies[index] >= coming + 1
