@@ -14,7 +14,7 @@ from smartnode.metainfo import bencode
 from smartnode.swarm import wire
 from smartnode.swarm.probe import Manners, Sighting, probe
 from tests.plain import SILENT
-from tests.swarm.strangers import Talk, peer
+from tests.strangers import Talk, peer
 
 PIECE = 1 << 15
 COUNT = 24

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,42 +12,29 @@ from hypothesis import strategies as st
 
 from smartnode.domain.pieces import Bitfield, PieceRange
 from smartnode.domain.proof import Block, Challenge, Outcome, Verdict
-from smartnode.metainfo import bencode
 from smartnode.swarm import wire
 from smartnode.swarm.manners import Gate
 from smartnode.swarm.proof import Patience, proofs_gate, prove
+from tests.strangers import (
+    ALL,
+    CHOKE,
+    INTERESTED,
+    REQUEST,
+    UNCHOKE,
+    Serve,
+    Stranger,
+    Talk,
+    framed,
+    hello,
+    numbers,
+    peer,
+    piece,
+    reject,
+)
 from tests.swarm.proving import ASKER, CLIENT, COUNT, HASH, HOLDER, WHOLE, answer, challenge, eyes
-from tests.swarm.strangers import Talk, peer
 
 PATIENT = Patience(unchoke_s=20.0, serve_s=20.0)
 SHORT = Patience(unchoke_s=0.3, serve_s=0.3)
-INTERESTED, REQUEST = 2, 6
-ALL, UNCHOKE, CHOKE = b"\x0e", b"\x01", b"\x00"
-
-
-def framed(*frames: bytes) -> bytes:
-    """Frames with their lengths."""
-    return b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
-
-
-def hello(client: str = CLIENT) -> bytes:
-    """The extended handshake of a smartnode."""
-    return bytes([wire.EXTENDED, 0]) + bencode.encode({b"m": {}, b"v": client.encode()})
-
-
-def numbers(block: Block) -> bytes:
-    """A block as the wire names it."""
-    return b"".join(n.to_bytes(4, "big") for n in (block.piece, block.begin, block.length))
-
-
-def piece(block: Block, data: bytes) -> bytes:
-    """The answer to a request."""
-    return b"\x07" + numbers(block)[:8] + data
-
-
-def reject(block: Block) -> bytes:
-    """A refusal (BEP 6)."""
-    return b"\x10" + numbers(block)
 
 
 def honest(block: Block) -> list[bytes]:
@@ -54,40 +42,9 @@ def honest(block: Block) -> list[bytes]:
     return [piece(block, answer(block))]
 
 
-Serve = Callable[[Block], Iterable[bytes]]
-
-
-@dataclass(kw_only=True, slots=True)
-class Stranger:
-    """A peer that says *opening* after the handshake, *unchokes* on interest and answers each request by *serve*."""
-
-    serve: Serve = honest
-    opening: tuple[bytes, ...] = (ALL,)
-    unchokes: bytes = UNCHOKE
-    peer_id: bytes = HOLDER
-    client: str = CLIENT
-    heard: list[int] = field(default_factory=list)
-    asked: list[Block] = field(default_factory=list)
-    met: list[bytes] = field(default_factory=list)
-
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Be that peer until the other side leaves."""
-        self.met.append((await reader.readexactly(68))[48:])
-        writer.write(wire.handshake(bytes.fromhex(HASH), self.peer_id) + framed(hello(self.client), *self.opening))
-        while True:
-            length = int.from_bytes(await reader.readexactly(4), "big")
-            frame = await reader.readexactly(length)
-            self.heard.append(frame[0])
-            if frame[0] == INTERESTED and self.unchokes:
-                writer.write(framed(self.unchokes))
-            if frame[0] == REQUEST:
-                block = Block(
-                    piece=int.from_bytes(frame[1:5], "big"),
-                    begin=int.from_bytes(frame[5:9], "big"),
-                    length=int.from_bytes(frame[9:], "big"),
-                )
-                self.asked.append(block)
-                writer.write(framed(*self.serve(block)))
+def stranger(serve: Serve = honest, **more: Any) -> Stranger:
+    """A peer of our network that claims everything and answers by *serve*."""
+    return Stranger(**({"serve": serve, "peer_id": HOLDER, "client": CLIENT} | more))
 
 
 async def ask(talk: Talk, asked: Challenge | None = None, *, patience: Patience = PATIENT, **more: float) -> Outcome:
@@ -98,18 +55,18 @@ async def ask(talk: Talk, asked: Challenge | None = None, *, patience: Patience 
 
 async def test_each_block_is_asked_once_under_a_fresh_name() -> None:
     """Three requests and no more, each of its own block; two proofs come under two ids, neither of them ours."""
-    stranger = Stranger()
+    one = stranger()
     first, second = challenge(), challenge()
     for asked in (first, second):
-        assert (await ask(stranger.talk, asked)).verdict is Verdict.PROVED
-    assert stranger.asked == [q.block for q in (*first.questions, *second.questions)]
-    assert len({*stranger.met, bytes(ASKER), HOLDER}) == 4
-    assert stranger.heard == [wire.EXTENDED, wire.HAVE_NONE, INTERESTED, *[REQUEST] * 3] * 2
+        assert (await ask(one.talk, asked)).verdict is Verdict.PROVED
+    assert one.asked == [q.block for q in (*first.questions, *second.questions)]
+    assert len({*one.met, bytes(ASKER), HOLDER}) == 4
+    assert one.heard == [wire.EXTENDED, wire.HAVE_NONE, INTERESTED, *[REQUEST] * 3] * 2
 
 
 async def test_a_full_bitfield_that_serves_nothing_proves_nothing() -> None:
     """Silence after unchoking may be a slow line: unknown, never proved, never a liar."""
-    outcome = await ask(Stranger(serve=lambda _: []).talk, patience=Patience(unchoke_s=20.0, serve_s=0.3))
+    outcome = await ask(stranger(serve=lambda _: []).talk, patience=Patience(unchoke_s=20.0, serve_s=0.3))
     assert outcome == Outcome(verdict=Verdict.UNKNOWN, reason="the peer did not serve three blocks within 0.3 s")
 
 
@@ -117,14 +74,14 @@ async def test_two_blocks_of_three_prove_nothing() -> None:
     """A proof is whole or none."""
     asked = challenge()
     last = asked.questions[-1].block
-    stranger = Stranger(serve=lambda block: [] if block == last else honest(block))
-    outcome = await ask(stranger.talk, asked, patience=Patience(unchoke_s=20.0, serve_s=0.3))
+    one = stranger(serve=lambda block: [] if block == last else honest(block))
+    outcome = await ask(one.talk, asked, patience=Patience(unchoke_s=20.0, serve_s=0.3))
     assert outcome.verdict is Verdict.UNKNOWN
 
 
 async def test_who_claims_unchokes_and_refuses_is_a_liar() -> None:
     """The same peer says in one conversation that it has the piece, that it serves, and that it does not."""
-    outcome = await ask(Stranger(serve=lambda block: [reject(block)]).talk)
+    outcome = await ask(stranger(serve=lambda block: [reject(block)]).talk)
     assert outcome.verdict is Verdict.LIAR
     assert "refuses" in outcome.reason
 
@@ -139,19 +96,19 @@ async def test_one_wrong_byte_makes_a_liar(wrong: int) -> None:
         right = answer(block)
         return [piece(block, right[:-1] + bytes([right[-1] ^ 1]) if block == bad else right)]
 
-    outcome = await ask(Stranger(serve=serve).talk, asked)
+    outcome = await ask(stranger(serve=serve).talk, asked)
     assert outcome == Outcome(verdict=Verdict.LIAR, reason=f"it sent other bytes than ours for {bad}")
 
 
 async def test_a_choke_voids_what_was_asked() -> None:
     """Libtorrent chokes and then rejects when its slots rotate: busy, and no liar."""
-    outcome = await ask(Stranger(serve=lambda block: [CHOKE, reject(block)]).talk)
+    outcome = await ask(stranger(serve=lambda block: [CHOKE, reject(block)]).talk)
     assert outcome == Outcome(verdict=Verdict.UNKNOWN, reason="the peer choked us again before it served")
 
 
 async def test_a_word_taken_back_is_no_lie() -> None:
     """Who says lt_donthave before it refuses is absent (BEP 54)."""
-    gone = Stranger(serve=lambda block: [b"\x14\x02" + numbers(block)[:4], reject(block)])
+    gone = stranger(serve=lambda block: [b"\x14\x02" + numbers(block)[:4], reject(block)])
     outcome = await ask(gone.talk)
     assert outcome == Outcome(verdict=Verdict.ABSENT, reason=f"it does not hold 1 of the segment's {len(WHOLE)} pieces")
 
@@ -161,7 +118,7 @@ async def test_a_piece_lost_while_we_waited_is_not_asked() -> None:
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(68)
-        writer.write(wire.handshake(bytes.fromhex(HASH), HOLDER) + framed(hello(), ALL))
+        writer.write(wire.handshake(bytes.fromhex(HASH), HOLDER) + framed(hello(CLIENT), ALL))
         await reader.readuntil(wire.INTERESTED)
         writer.write(framed(b"\x14\x02" + (5).to_bytes(4, "big"), UNCHOKE))
         assert await reader.read() == b""
@@ -187,28 +144,28 @@ async def test_recorded_blocks_do_not_answer_the_next_proof(instead: str) -> Non
     def serve(block: Block) -> Iterable[bytes]:
         return [piece(block, recorded[block])] if block in recorded else answers[instead](block)
 
-    first = await ask(Stranger(serve=serve).talk, challenge(dice=random.Random(1)))
+    first = await ask(stranger(serve=serve).talk, challenge(dice=random.Random(1)))
     assert first.verdict is Verdict.PROVED
-    second = await ask(Stranger(serve=serve).talk, asked, patience=Patience(unchoke_s=20.0, serve_s=0.3))
+    second = await ask(stranger(serve=serve).talk, asked, patience=Patience(unchoke_s=20.0, serve_s=0.3))
     expected = Verdict.LIAR if instead in ("reject", "wrong") else Verdict.UNKNOWN
     assert second.verdict is expected
 
 
 async def test_another_peer_is_asked_for_nothing() -> None:
     """The id in the handshake is the holder's own, all 20 bytes, or the conversation ends there."""
-    stranger = Stranger(peer_id=HOLDER[:-1] + b"x")
-    outcome = await ask(stranger.talk)
+    one = stranger(peer_id=HOLDER[:-1] + b"x")
+    outcome = await ask(one.talk)
     assert outcome == Outcome(verdict=Verdict.UNKNOWN, reason="another peer answers there")
-    assert stranger.heard == []
+    assert one.heard == []
 
 
 @pytest.mark.parametrize("client", ["smartnode/7 (other/1)", "smartnode/7 (d4c/2)", "Transmission 3.00", ""])
 async def test_only_smartnodes_of_our_network_prove(client: str) -> None:
     """Another network, another protocol version and foreign clients obey another guard, or none."""
-    stranger = Stranger(client=client)
-    outcome = await ask(stranger.talk)
+    one = stranger(client=client)
+    outcome = await ask(one.talk)
     assert outcome == Outcome(verdict=Verdict.UNKNOWN, reason="the peer there is not a smartnode of this network")
-    assert INTERESTED not in stranger.heard
+    assert INTERESTED not in one.heard
 
 
 async def test_who_knows_no_extensions_is_no_smartnode() -> None:
@@ -220,21 +177,21 @@ async def test_who_knows_no_extensions_is_no_smartnode() -> None:
 
 async def test_a_partial_holder_is_asked_for_nothing() -> None:
     """Its own bitfield is enough."""
-    stranger = Stranger(opening=(b"\x05" + Bitfield.from_indices(range(20), COUNT).bits,))
-    outcome = await ask(stranger.talk, challenge(PieceRange(first=16, last=23)))
+    one = stranger(opening=(b"\x05" + Bitfield.from_indices(range(20), COUNT).bits,))
+    outcome = await ask(one.talk, challenge(PieceRange(first=16, last=23)))
     assert outcome == Outcome(verdict=Verdict.ABSENT, reason="it does not hold 4 of the segment's 8 pieces")
-    assert INTERESTED not in stranger.heard
+    assert INTERESTED not in one.heard
 
 
 async def test_a_lazy_bitfield_is_completed_by_have() -> None:
     """What is announced right after the bitfield counts."""
     opening = (b"\x05" + Bitfield.from_indices(range(23), COUNT).bits, b"\x04" + (23).to_bytes(4, "big"))
-    assert (await ask(Stranger(opening=opening).talk)).verdict is Verdict.PROVED
+    assert (await ask(stranger(opening=opening).talk)).verdict is Verdict.PROVED
 
 
 async def test_who_chokes_for_ever_is_unknown() -> None:
     """The wait ends."""
-    outcome = await ask(Stranger(unchokes=b"").talk, patience=SHORT)
+    outcome = await ask(stranger(unchokes=b"").talk, patience=SHORT)
     assert outcome == Outcome(verdict=Verdict.UNKNOWN, reason="the peer did not unchoke us within 0.3 s")
 
 
@@ -259,7 +216,7 @@ FORGED = Block(piece=1, begin=0, length=16)
 )
 async def test_babble_is_unknown(opening: tuple[bytes, ...], reason: str) -> None:
     """Frames that contradict the protocol, too long or without end: nothing is learned, nothing escapes."""
-    outcome = await ask(Stranger(opening=opening, unchokes=b"").talk, patience=SHORT, deadline_s=1.0)
+    outcome = await ask(stranger(opening=opening, unchokes=b"").talk, patience=SHORT, deadline_s=1.0)
     assert outcome.verdict is Verdict.UNKNOWN
     assert reason in outcome.reason
 
@@ -275,7 +232,7 @@ async def test_a_block_that_was_not_asked_is_no_answer(begin: int, cut: int) -> 
 
     asked = challenge(PieceRange(first=0, last=0), dice=random.Random(1))
     only = replace(asked, questions=asked.questions[:1])
-    outcome = await ask(Stranger(serve=serve).talk, only)
+    outcome = await ask(stranger(serve=serve).talk, only)
     if begin or cut:
         assert outcome == Outcome(verdict=Verdict.UNKNOWN, reason="the peer answers what nobody asked")
     else:
@@ -306,29 +263,29 @@ async def test_other_protocols_are_unknown(raw: bytes, ends: bool) -> None:  # n
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=12))
 def test_no_frames_prove_and_none_escape(frames: list[bytes]) -> None:
     """Whatever frames a holder opens with, the outcome is a value, and without our blocks it is no proof."""
-    talk = speaks(wire.handshake(bytes.fromhex(HASH), HOLDER) + framed(hello(), *frames), ends=True)
+    talk = speaks(wire.handshake(bytes.fromhex(HASH), HOLDER) + framed(hello(CLIENT), *frames), ends=True)
     outcome = asyncio.run(ask(talk, patience=SHORT, deadline_s=2.0))
     assert outcome.verdict in (Verdict.UNKNOWN, Verdict.ABSENT)
 
 
 async def test_closed_addresses_are_never_dialled() -> None:
     """Private addresses stay closed unless allowed, and this node is no proof of itself."""
-    stranger = Stranger()
-    async with peer(stranger.talk) as address:
+    one = stranger()
+    async with peer(one.talk) as address:
         shut = await prove(address, challenge(), asker=eyes(allow_private=False), gate=proofs_gate())
         own = await prove(address, challenge(holder=ASKER), asker=eyes(), gate=proofs_gate())
     assert shut == Outcome(verdict=Verdict.UNKNOWN, reason="the address is not one that may be asked")
     assert own == Outcome(verdict=Verdict.UNKNOWN, reason="this node is no proof of itself")
-    assert stranger.met == []
+    assert one.met == []
 
 
 async def test_proofs_of_one_network_wait_for_their_turn() -> None:
     """Nobody is dialled beyond the budget of its network."""
-    stranger = Stranger()
+    one = stranger()
     gate = Gate(at_once=8, per_network=1)
-    async with peer(stranger.talk) as address, asyncio.timeout(60):
+    async with peer(one.talk) as address, asyncio.timeout(60):
         async with gate.open_for(address):
             waiting = asyncio.create_task(prove(address, challenge(), asker=eyes(), gate=gate, patience=PATIENT))
             await asyncio.wait([waiting], timeout=0.2)
-            assert stranger.met == []
+            assert one.met == []
         assert (await waiting).verdict is Verdict.PROVED
