@@ -15,7 +15,6 @@ NOT_YET_KEYS = frozenset(
         "catalogue.hold_time",
         "catalogue.public_keys",
         "catalogue.shrink_limit",
-        "network.siblings",
         "node.jurisdiction",
         "node.language",
         "node.region",

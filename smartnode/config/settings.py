@@ -18,6 +18,7 @@ from smartnode.config.selection import SelectionKeys
 from smartnode.domain.network import Proxy, ProxyKind
 from smartnode.domain.pieces import Bytes
 from smartnode.errors import ConfigError
+from smartnode.planning.siblings import Siblings
 
 
 def _proxy(value: object) -> object:
@@ -103,6 +104,9 @@ class Network(Section):
         default=("dht.libtorrent.org:25401", "router.bittorrent.com:6881"), description="first DHT contacts, host:port"
     )
     allow_private: bool = Field(default=False, description="peers, mirrors and addresses of private networks are used")
+    siblings: tuple[str, ...] = Field(
+        default=(), max_length=1000, description="other nodes of the operator: node ids, addresses, networks"
+    )
 
     @field_validator("id")
     @classmethod
@@ -133,6 +137,12 @@ class Network(Section):
             return value
         ipaddress.ip_address(value)
         return value
+
+    @field_validator("siblings")
+    @classmethod
+    def _siblings(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        Siblings.of(values)
+        return values
 
     @field_validator("announce_ip")
     @classmethod

@@ -5,7 +5,7 @@ with it until the next, whatever is seen later; a segment that a node was seen w
 lives in memory: after a restart nothing goes for an epoch, and no holder is old.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -51,10 +51,9 @@ class _Swarm:
 class Epochs:
     """Sightings of smartnodes, and their proofs."""
 
-    def __init__(self, node: NodeId, siblings: Iterable[NodeId] = ()) -> None:
-        """Keep what *node* sees; *siblings* belong to one operator and count as one holder."""
+    def __init__(self, node: NodeId) -> None:
+        """Keep what *node* sees."""
         self._node = node
-        self._siblings = frozenset(siblings)
         self._swarms: dict[InfoHash, _Swarm] = {}
         self._proofs: dict[tuple[NodeId, InfoHash, int], tuple[datetime, bool]] = {}
 
@@ -94,13 +93,18 @@ class Epochs:
         self._proofs = {key: p for key, p in self._proofs.items() if now - p[0] <= policy.a_guard}
         epoch = policy.terms.epoch_of(now)
         found = {}
+        groups: dict[InfoHash, dict[NodeId, str]] = {}
         for segment in held:
             swarm = self._swarms.get(segment[0])
             if swarm is not None and swarm.epoch == epoch:
-                found[segment] = self._evidence(swarm, segment, policy, now)
+                if segment[0] not in groups:
+                    groups[segment[0]] = policy.siblings.groups({n: each.address for n, each in swarm.seen.items()})
+                found[segment] = self._evidence(swarm, segment, groups[segment[0]], policy, now)
         return Hearing(evidence=found, clock=clock)
 
-    def _evidence(self, swarm: _Swarm, segment: Segment, policy: Policy, now: datetime) -> Evidence:
+    def _evidence(
+        self, swarm: _Swarm, segment: Segment, groups: Mapping[NodeId, str], policy: Policy, now: datetime
+    ) -> Evidence:
         info_hash, number = segment
         rivals = []
         for name, each in swarm.seen.items():
@@ -111,7 +115,7 @@ class Epochs:
             rivals.append(
                 Rival(
                     node=name,
-                    group="siblings" if name in self._siblings else each.address.network,
+                    group=groups[name],
                     holds=bool(each.whole[number]) and now - each.at <= policy.a_guard,
                     age=timedelta(0) if since == _NEVER else timedelta(seconds=max(0.0, now.timestamp() - since)),
                     proved=None if known is None else known[1],

@@ -28,6 +28,7 @@ from smartnode.errors import ConfigError
 from smartnode.ledger.ledger import FILE_NAME, Ledger
 from smartnode.planning.policy import Policy
 from smartnode.planning.selection import Selection
+from smartnode.planning.siblings import Siblings
 from smartnode.planning.terms import Terms
 from smartnode.sources.mirrors import Mirrors
 from smartnode.sources.probe import Manners as SourceManners
@@ -224,6 +225,7 @@ def policy_of(settings: Settings) -> Policy:
         gamma=cycle.gamma,
         gamma_many=min(Policy().gamma_many, cycle.gamma),
         hysteresis=cycle.hysteresis,
+        siblings=Siblings.of(settings.network.siblings),
         terms=Terms(
             epoch=keys.epoch,
             quiet=keys.quiet_window,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from smartnode.domain.catalogue import Item
 from smartnode.domain.pieces import Layout
 from smartnode.domain.plan import Because
+from smartnode.planning.siblings import NO_SIBLINGS, Siblings
 from smartnode.planning.terms import Terms
 
 
@@ -25,7 +26,8 @@ class Policy:
     *t_progress*: a holder whose piece count grew within this time is still downloading.
     *a_guard*: age of a view that may support an eviction.
     *gamma*: part of the imbalance that all nodes together mend per swap; *gamma_many* where the archive's copies are
-    more than 5,000 quotas. *hysteresis*: copies of difference before a swap. *terms*: those of the network.
+    more than 5,000 quotas. *hysteresis*: copies of difference before a swap. *siblings*: the operator's other
+    nodes, one holder for an eviction. *terms*: those of the network.
     """
 
     pace: float = 0.10
@@ -41,6 +43,7 @@ class Policy:
     gamma: float = 0.5
     gamma_many: float = 0.1
     hysteresis: float = 1.0
+    siblings: Siblings = NO_SIBLINGS
     terms: Terms = field(default_factory=Terms)
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ OTHER = {
     "network.proxy": "socks5://127.0.0.7:1080",
     "network.dht": "false",
     "network.allow_private": "true",
+    "network.siblings": '["192.0.2.7"]',
     "api.listen": "127.0.0.1:7",
     "protocol.quiet_window": "11 min",
     "protocol.epoch": "3 h",
@@ -67,6 +68,7 @@ def test_each_key_is_taken_over_or_waits(name: str) -> None:
         "storage.quota",
         "storage.keep_free",
         "catalogue.refresh",
+        "network.siblings",
     )
     assert bool(applied) == at_once
 

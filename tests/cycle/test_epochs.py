@@ -12,6 +12,7 @@ from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.planning.guard import Evidence
 from smartnode.planning.policy import Policy
 from smartnode.planning.segments import Cut
+from smartnode.planning.siblings import Siblings
 
 QUIET = datetime(2026, 3, 1, 12, 1, tzinfo=UTC)
 LATER = QUIET + timedelta(minutes=30)
@@ -48,9 +49,9 @@ def see(epochs: Epochs, now: datetime, *holders: Holder, looked_at: datetime | N
     epochs.saw(view, CUT, POLICY, now)
 
 
-def told(epochs: Epochs, now: datetime, segment: int = 0) -> Evidence | None:
+def told(epochs: Epochs, now: datetime, segment: int = 0, policy: Policy = POLICY) -> Evidence | None:
     """What the guard is told of one segment."""
-    return epochs.hearing([(SWARM, segment)], POLICY, now, clock=None).evidence.get((SWARM, segment))
+    return epochs.hearing([(SWARM, segment)], policy, now, clock=None).evidence.get((SWARM, segment))
 
 
 def test_who_was_seen_stays_seen_in_the_epoch() -> None:
@@ -120,12 +121,17 @@ def test_what_is_no_sighting(changed: str) -> None:
 
 
 def test_one_network_and_one_operator_are_one_group() -> None:
-    """Holders in one /24, and siblings, share a group; others do not."""
-    epochs = Epochs(name(0), siblings=[name(3), name(4)])
+    """Holders in one /24 share a group, and so do siblings with whoever is beside one of them; the policy of the moment
+    says who is one.
+    """
+    epochs = Epochs(name(0))
     hosts = {1: "198.51.100.1", 2: "198.51.100.2", 3: "203.0.113.1", 4: "192.0.2.1", 5: "192.0.2.77"}
     see(epochs, QUIET, *(holder(number, QUIET, host=host) for number, host in hosts.items()))
-    groups = {rival.node: rival.group for rival in told(epochs, QUIET).rivals}
-    assert groups[name(1)] == groups[name(2)]
-    assert groups[name(3)] == groups[name(4)] != groups[name(5)]
+    policy = replace(POLICY, siblings=Siblings.of([name(3).hex(), "192.0.2.1"]))
+    groups = {rival.node: rival.group for rival in told(epochs, QUIET, policy=policy).rivals}
+    assert groups[name(1)] == groups[name(2)] != groups[name(3)]
+    assert groups[name(3)] == groups[name(4)] == groups[name(5)]
+    alone = {rival.node: rival.group for rival in told(epochs, QUIET).rivals}
+    assert alone[name(3)] != alone[name(4)] == alone[name(5)]
     assert epochs.address_of(name(4), SWARM) == Address(host="192.0.2.1", port=6881)
     assert epochs.address_of(name(9), SWARM) is None

@@ -1,6 +1,7 @@
 """What the configuration says arrives in the rooms, and a reload changes only what may change at run time."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 from smartnode.config.load import load
@@ -22,6 +23,7 @@ from smartnode.daemon.rooms import (
 )
 from smartnode.domain.identity import NodeId
 from smartnode.planning.policy import Policy
+from smartnode.planning.siblings import Siblings
 from smartnode.planning.terms import Terms
 from smartnode.swarm.observer import Observer
 
@@ -93,3 +95,13 @@ async def test_a_reload_leaves_the_terms_of_the_network(tmp_path: Path) -> None:
     assert cycle.policy.terms == Terms(epoch=timedelta(hours=1), k=3)
     retune(cycle, settings(tmp_path, f'{mine}[protocol]\nepoch = "5 h"\n[cycle]\nhysteresis = 3.0\n'))
     assert cycle.policy == Policy(hysteresis=3.0, terms=Terms(epoch=timedelta(hours=1), k=3))
+
+
+async def test_siblings_arrive_and_are_reloaded(tmp_path: Path) -> None:
+    """Who belongs to the operator is taken over at once, by id as by address."""
+    mine = f"{QUOTA}[network]\nsiblings = "
+    before = settings(tmp_path, f'{mine}["{ME.hex()}"]\n')
+    cycle = cycle_of(before, rooms_of(before, tmp_path), ME)
+    assert cycle.policy == Policy(siblings=Siblings(ids=frozenset({ME})))
+    retune(cycle, settings(tmp_path, f'{mine}["192.0.2.0/24"]\n'))
+    assert cycle.policy == Policy(siblings=Siblings(networks=frozenset({ip_network("192.0.2.0/24")})))
