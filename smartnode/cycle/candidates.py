@@ -70,7 +70,7 @@ def survey(
     """
     candidates: list[Candidate] = []
     waiting: list[PlanEntry] = []
-    layouts = {info_hash: holding.layout for info_hash, holding in holdings.items()}
+    layouts = layouts_of(holdings)
     for item in items:
         torrent = item.torrent
         if torrent is None:
@@ -89,6 +89,11 @@ def survey(
             layouts.setdefault(torrent.info_hash, layout)
         candidates.append(Candidate(item=item, layout=layout))
     return Field(candidates=tuple(candidates), waiting=tuple(waiting), layouts=layouts, items=by_info_hash(items))
+
+
+def layouts_of(holdings: Mapping[InfoHash, Holding]) -> dict[InfoHash, Layout]:
+    """Return the cut of every torrent that is held."""
+    return {info_hash: holding.layout for info_hash, holding in holdings.items()}
 
 
 def by_info_hash(items: Iterable[Item]) -> dict[InfoHash, Item]:

@@ -1,8 +1,9 @@
 """Who was seen with which segment since the epoch began: what the guard judges by.
 
 Laws: only what a look of this node saw is kept, never hearsay; who was seen with a segment in this epoch stays seen
-with it until the next, whatever is seen later; a segment that a node was seen without begins its age anew. Everything
-lives in memory: after a restart nothing goes for an epoch, and no holder is old.
+with it until the next, whatever is seen later; a segment that a node was seen without begins its age anew, and so does
+a node that nobody saw for T_mem. After a restart nothing goes for an epoch: ages come back (`tenures.py`), sightings do
+not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smartnode.domain.identity import InfoHash, NodeId
-from smartnode.domain.swarm import Address, SwarmView
+from smartnode.domain.swarm import Address, Holder, SwarmView
+from smartnode.domain.tenure import Tenure
 from smartnode.planning.guard import Evidence, Hearing, Rival, Segment
 from smartnode.planning.health import distinct
 from smartnode.planning.policy import Policy
@@ -23,6 +25,7 @@ TORRENTS_MAX = 20_000
 """Torrents that are remembered; those that were seen longest ago go first."""
 
 _NEVER = float("inf")
+_NO_EPOCH = -1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class Epochs:
         self._node = node
         self._swarms: dict[InfoHash, _Swarm] = {}
         self._proofs: dict[tuple[NodeId, InfoHash, int], tuple[datetime, bool]] = {}
+        self._unkept: set[InfoHash] = set()
 
     def saw(self, view: SwarmView, cut: Cut, policy: Policy, now: datetime) -> None:
         """Take in a view that was looked at now; an older one tells nothing."""
@@ -69,14 +73,37 @@ class Epochs:
             for each in swarm.seen.values():
                 each.ever = np.zeros_like(each.ever)
         swarm.quiet |= policy.terms.is_quiet(now)
+        for name in [n for n, each in swarm.seen.items() if now - each.at > policy.t_mem]:
+            del swarm.seen[name]
+        self._unkept.add(view.info_hash)
         for holder in distinct(view.holders, self._node):
             if holder.smartnode and holder.pieces.length == cut.layout.num_pieces and holder.last_contact == now:
                 whole = cut.whole(holder.pieces.to_array())
                 _sight(swarm.seen, NodeId(holder.peer_id), holder.address, whole, now)
-        for name in [n for n, each in swarm.seen.items() if now - each.at > policy.t_mem]:
-            del swarm.seen[name]
         while len(self._swarms) > TORRENTS_MAX:
             del self._swarms[next(iter(self._swarms))]
+
+    def restore(self, tenure: Tenure, holder: Holder, cut: Cut, now: datetime) -> None:
+        """Take up the ages of a node; *holder*: as it was seen at the end of them. Who was seen since the start stays
+        as young as that.
+        """
+        shapes = (len(tenure.since), holder.pieces.length)
+        if tenure.at > now or shapes != (cut.count, cut.layout.num_pieces):
+            return
+        swarm = self._swarms.setdefault(tenure.info_hash, _Swarm(epoch=_NO_EPOCH))
+        whole = cut.whole(holder.pieces.to_array()) & (tenure.since > 0)
+        since = np.where(whole, tenure.since, _NEVER)
+        unseen = _Seen(address=holder.address, at=tenure.at, whole=whole, ever=np.zeros_like(whole), since=since)
+        swarm.seen.setdefault(tenure.node, unseen)
+
+    def unkept(self) -> dict[InfoHash, list[Tenure]]:
+        """Return the ages of every swarm that was looked at since it was *kept* last."""
+        found = ((h, self._swarms[h]) for h in self._unkept if h in self._swarms)
+        return {h: [_tenure(h, n, each) for n, each in s.seen.items() if each.whole.any()] for h, s in found}
+
+    def kept(self, swarms: Iterable[InfoHash]) -> None:
+        """Take note that the ages of *swarms* were written."""
+        self._unkept.difference_update(swarms)
 
     def proved(self, node: NodeId, segment: Segment, *, holds: bool, now: datetime) -> None:
         """Take in how a proof ended: *holds*, or it does not (a lie, or its own word)."""
@@ -134,3 +161,8 @@ def _sight(seen: dict[NodeId, _Seen], name: NodeId, address: Address, whole: NDA
     before.since = np.where(whole, np.minimum(before.since, now.timestamp()), _NEVER)
     before.address, before.at, before.whole = address, now, whole
     before.ever = before.ever | whole
+
+
+def _tenure(info_hash: InfoHash, name: NodeId, seen: _Seen) -> Tenure:
+    since = np.where(seen.whole, np.ceil(seen.since), 0).astype(np.int64)
+    return Tenure(info_hash=info_hash, node=name, at=seen.at, since=since)

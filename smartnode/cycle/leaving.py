@@ -14,7 +14,8 @@ from random import SystemRandom
 import structlog
 
 from smartnode.cycle.epochs import Epochs
-from smartnode.cycle.needs import ClockRoom, EngineRoom, SwarmRoom
+from smartnode.cycle.needs import ClockRoom, EngineRoom, LedgerRoom, SwarmRoom
+from smartnode.cycle.tenures import Tenures
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.plan import Plan, SegmentRef
@@ -42,13 +43,18 @@ log = structlog.get_logger(__name__)
 class Leaving:
     """Collects the evidence for the guard."""
 
-    def __init__(self, *, engine: EngineRoom, swarm: SwarmRoom, clock: ClockRoom, node: NodeId) -> None:
-        """Read our own blocks from *engine*, ask holders through *swarm*, and the time's trust of *clock*."""
+    def __init__(
+        self, *, engine: EngineRoom, swarm: SwarmRoom, clock: ClockRoom, ledger: LedgerRoom, node: NodeId
+    ) -> None:
+        """Read our own blocks from *engine*, ask holders through *swarm*, and the time's trust of *clock*; the ages of
+        holders outlive a restart in *ledger*.
+        """
         self._engine = engine
         self._swarm = swarm
         self._clock = clock
         self._node = node
         self._epochs = Epochs(node)
+        self.tenures = Tenures(self._epochs, ledger, clock)
         self._swapped: int | None = None
         self._looked: tuple[int, set[InfoHash]] = (-1, set())
         self._dice = SystemRandom()
@@ -57,7 +63,9 @@ class Leaving:
 
     def saw(self, views: Mapping[InfoHash, SwarmView], policy: Policy, now: datetime) -> None:
         """Take in what was just seen of swarms of which something is held."""
-        for info_hash, holding in self._engine.holdings().items():
+        holdings = self._engine.holdings()
+        self.tenures.restore(holdings, now)
+        for info_hash, holding in holdings.items():
             if info_hash in views:
                 self._epochs.saw(views[info_hash], Cut.of(holding.layout), policy, now)
 

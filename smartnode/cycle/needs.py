@@ -18,6 +18,7 @@ from smartnode.domain.pieces import Bitfield, Bytes
 from smartnode.domain.proof import Block, Challenge, Outcome
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
+from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
 from smartnode.domain.wishes import Wish
 from smartnode.metainfo.read import Metainfo
@@ -232,6 +233,14 @@ class LedgerRoom(Protocol):
 
     async def remember_mirrors(self, mirrors: Sequence[Mirror]) -> None:
         """Store web seeds durably, replacing what was known of them."""
+        ...
+
+    async def tenures(self) -> Sequence[Tenure]:
+        """Return since when smartnodes have been seen with what."""
+        ...
+
+    async def remember_tenures(self, seen: Mapping[InfoHash, Sequence[Tenure]]) -> None:
+        """Store durably who was seen with what since when, replacing all that was known of the same swarms."""
         ...
 
     async def wishes(self) -> Sequence[Wish]:

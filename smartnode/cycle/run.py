@@ -6,7 +6,7 @@ Looking comes before leaping: a segment is started only when its swarm was looke
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ import structlog
 from smartnode.cycle.adoption import Adoption
 from smartnode.cycle.apply import Applied, Apply
 from smartnode.cycle.backoff import Backoff
-from smartnode.cycle.candidates import Field, read_unknown_cuts, survey
+from smartnode.cycle.candidates import Field, layouts_of, read_unknown_cuts, survey
 from smartnode.cycle.counting import Counting
 from smartnode.cycle.leaving import Leaving
 from smartnode.cycle.metainfos import Metainfos
@@ -25,9 +25,8 @@ from smartnode.cycle.rooms import Rooms, measure
 from smartnode.cycle.sight import Sight
 from smartnode.cycle.stalls import PATIENCE, Stalls
 from smartnode.domain.catalogue import Item, Snapshot
-from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, NodeId
-from smartnode.domain.pieces import Bytes, Layout
+from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Plan
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
@@ -75,7 +74,9 @@ class Cycle:
             ledger=rooms.ledger,
             scrapes=self.counting.scrapes,
         )
-        self._leaving = Leaving(engine=rooms.engine, swarm=rooms.swarm, clock=rooms.clock, node=node_id)
+        self._leaving = Leaving(
+            engine=rooms.engine, swarm=rooms.swarm, clock=rooms.clock, ledger=rooms.ledger, node=node_id
+        )
         self._apply = Apply(rooms.engine, self._metainfos, self._backoff)
         self._adoption = Adoption(rooms.engine, rooms.disk, self._metainfos)
         self._capacity: Bytes | None = None
@@ -100,6 +101,7 @@ class Cycle:
     async def start(self) -> None:
         """Take up what the ledger kept."""
         await self._sight.start()
+        await self._leaving.tenures.start(self._sight.all_views())
         await self.counting.start()
         await self.mirroring.start()
 
@@ -120,7 +122,10 @@ class Cycle:
         plan: Plan | None = None
         applied = Applied()
         if room is not None:
-            plan, applied = await self._walk(snapshot, room, now)
+            try:
+                plan, applied = await self._walk(snapshot, room, now)
+            finally:
+                await self._leaving.tenures.keep(now)
             self._notes += plan.degraded
             self._growth = Bytes(max(0, plan.capacity - (plan.capacity if self._capacity is None else self._capacity)))
             self._capacity = plan.capacity
@@ -182,7 +187,7 @@ class Cycle:
         holdings = self._rooms.engine.holdings()
         plan = await self._plan(self._survey(items, now), room, now)
         todo = difference(
-            replace(plan, order=()), holdings=holdings, room=room, policy=self.policy, layouts=_layouts(holdings)
+            replace(plan, order=()), holdings=holdings, room=room, policy=self.policy, layouts=layouts_of(holdings)
         )
         return await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1)
 
@@ -205,7 +210,7 @@ class Cycle:
             return Applied()
         holdings = self._rooms.engine.holdings()
         todo = difference(
-            replace(proved, order=()), holdings=holdings, room=room, policy=self.policy, layouts=_layouts(holdings)
+            replace(proved, order=()), holdings=holdings, room=room, policy=self.policy, layouts=layouts_of(holdings)
         )
         before = self._leaving.deadline
         return await self._apply.apply(proved, todo, items=items, now=now, cycle=self._number + 1, before=before)
@@ -291,7 +296,3 @@ class Cycle:
             await self._rooms.ledger.close_cycle(applied.decisions)
         except LedgerError as error:
             self._notes.append(f"ledger: {error}")
-
-
-def _layouts(holdings: Mapping[InfoHash, Holding]) -> dict[InfoHash, Layout]:
-    return {info_hash: holding.layout for info_hash, holding in holdings.items()}

@@ -20,6 +20,7 @@ from smartnode.domain.decision import Decision
 from smartnode.domain.identity import NODE_ID_LENGTH, NODE_ID_PREFIX, InfoHash, NodeId, node_id
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.swarm import SwarmView
+from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
 from smartnode.domain.wishes import Wish, Word
 from smartnode.errors import LedgerError
@@ -29,17 +30,19 @@ from smartnode.ledger.tables import (
     forget_wish,
     read_mirrors,
     read_scrapes,
+    read_tenures,
     read_views,
     read_wishes,
     write_mirrors,
     write_scrapes,
+    write_tenures,
     write_views,
     write_wish,
 )
 
 FILE_NAME = "ledger.sqlite"
 DECISIONS_MAX = 5_000
-ROWS_MAX = 50_000  # views and holders together; counts of trackers; mirrors
+ROWS_MAX = 50_000  # views and holders together; counts of trackers; mirrors; ages of holders
 _NODE_ID = "node_id"
 
 T = TypeVar("T")
@@ -49,7 +52,7 @@ log = structlog.get_logger(__name__)
 class Ledger:
     """The ledger in *path*. *read_only*: for a dry run beside a running node; a missing file then reads as empty.
     *visitor*: for a word of the volunteer beside a running node, or before its first start. *rows_max*: how many views
-    and holders are kept in all, how many counts of trackers, how many mirrors.
+    and holders are kept in all, how many counts of trackers, how many mirrors, how many ages of holders.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False, visitor: bool = False, rows_max: int = ROWS_MAX) -> None:
@@ -114,6 +117,15 @@ class Ledger:
         """Store web seeds durably, all or none, each replacing what was known of it."""
         if mirrors:
             await self._run(lambda: self._write(lambda db: write_mirrors(db, mirrors, keep=self._rows_max)))
+
+    async def tenures(self) -> Sequence[Tenure]:
+        """Return since when smartnodes have been seen with what."""
+        return await self._run(lambda: self._read(read_tenures, []))
+
+    async def remember_tenures(self, seen: Mapping[InfoHash, Sequence[Tenure]]) -> None:
+        """Store durably, all or none, who was seen with what since when; it replaces what was known of each swarm."""
+        if seen:
+            await self._run(lambda: self._write(lambda db: write_tenures(db, seen, keep=self._rows_max)))
 
     async def wishes(self) -> Sequence[Wish]:
         """Return every word of the volunteer, also those that another process has just said."""

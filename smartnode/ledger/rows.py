@@ -8,11 +8,14 @@ import zlib
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from smartnode.domain.decision import Decision
-from smartnode.domain.identity import InfoHash, info_hash
+from smartnode.domain.identity import InfoHash, info_hash, node_id
 from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
+from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
 from smartnode.domain.wishes import Wish, Word
 
@@ -20,6 +23,8 @@ Row = tuple[Any, ...]
 
 TEXT_MAX = 1_000
 BITFIELD_MAX_BYTES = 1 << 18  # 2^21 pieces, the most that a torrent may have here
+SINCE_MAX_BYTES = 1 << 19  # 2^16 segments of 8 bytes: 64 TiB
+_SECONDS = "<i8"
 
 _NONSENSE = (ValueError, TypeError, OverflowError, OSError, AttributeError, zlib.error)
 
@@ -80,6 +85,30 @@ def holder_of(row: Row) -> Holder | None:
             witness=Witness(rest[0]),
             upload_only=bool(rest[1]),
             rate=None if rest[2] is None else float(rest[2]),
+        )
+    except _NONSENSE:
+        return None
+
+
+def tenure_row(tenure: Tenure) -> Row:
+    """Return who was seen with what since when as a row of ``tenures``."""
+    packed = zlib.compress(tenure.since.astype(_SECONDS).tobytes())
+    return tenure.info_hash, bytes(tenure.node), _stamp(tenure.at), packed
+
+
+def tenure_of(row: Row) -> Tenure | None:
+    """Return what a row of ``tenures`` says; None when the row makes no sense."""
+    name, peer_id, at, packed = row
+    unpacking = zlib.decompressobj()
+    try:
+        since = np.frombuffer(unpacking.decompress(packed, SINCE_MAX_BYTES), _SECONDS).astype(np.int64)
+        if not unpacking.eof:
+            return None
+        return Tenure(
+            info_hash=info_hash(name),
+            node=node_id(bytes(memoryview(peer_id))),
+            at=datetime.fromtimestamp(at, UTC),
+            since=since,
         )
     except _NONSENSE:
         return None

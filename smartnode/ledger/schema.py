@@ -7,7 +7,7 @@ import sqlite3
 
 from smartnode.errors import LedgerError
 
-VERSION = 3
+VERSION = 4
 
 _FIRST = (
     "CREATE TABLE node (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -83,7 +83,17 @@ _THIRD = (
     ) WITHOUT ROWID""",
 )
 
-_STEPS = (_FIRST, _SECOND, _THIRD)
+_FOURTH = (
+    """CREATE TABLE tenures (
+        info_hash TEXT NOT NULL,
+        peer_id BLOB NOT NULL,
+        at REAL NOT NULL,
+        since BLOB NOT NULL,
+        PRIMARY KEY (info_hash, peer_id)
+    ) WITHOUT ROWID""",
+)
+
+_STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 """Step n brings a database of schema n to n + 1; a step that was released is never changed."""
 
 

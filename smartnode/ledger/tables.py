@@ -1,7 +1,8 @@
 """What is stored of swarms and mirrors, as plain calls on an open database; the caller owns thread and transaction.
 
 Bounded: beyond the bound the rows that say the least go first. The volunteer's words alone are never forgotten. A
-database of schema 1 (a reader does not bring it up) has no counts of trackers and no mirrors, one of schema 2 no words.
+database of schema 1 (a reader does not bring it up) has no counts of trackers and no mirrors, one of schema 2 no words,
+one of schema 3 no ages of holders.
 """
 
 import sqlite3
@@ -11,6 +12,7 @@ from typing import Final
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.swarm import Holder, SwarmView
+from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
 from smartnode.domain.wishes import Wish, Word
 from smartnode.ledger.rows import (
@@ -20,6 +22,8 @@ from smartnode.ledger.rows import (
     mirror_row,
     scrape_of,
     scrape_row,
+    tenure_of,
+    tenure_row,
     view_of,
     view_row,
     wish_of,
@@ -32,6 +36,8 @@ NETWORK_SCHEMA: Final = 2
 """The first schema that knows trackers and mirrors."""
 WORDS_SCHEMA: Final = 3
 """The first schema that knows the volunteer's words."""
+TENURES_SCHEMA: Final = 4
+"""The first schema that knows since when holders were seen."""
 
 _HOLDERS: Final = (
     "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen, last_contact,"
@@ -106,6 +112,27 @@ def write_mirrors(database: sqlite3.Connection, mirrors: Iterable[Mirror], *, ke
     database.execute(
         "DELETE FROM mirrors WHERE (info_hash, url) IN"
         " (SELECT info_hash, url FROM mirrors ORDER BY checked_at DESC, info_hash, url LIMIT -1 OFFSET ?)",
+        (keep,),
+    )
+
+
+def read_tenures(database: sqlite3.Connection) -> list[Tenure]:
+    """Return since when smartnodes have been seen with what."""
+    if version_of(database) < TENURES_SCHEMA:
+        return []
+    rows = database.execute("SELECT info_hash, peer_id, at, since FROM tenures ORDER BY info_hash, peer_id")
+    return [tenure for tenure in map(tenure_of, rows) if tenure is not None]
+
+
+def write_tenures(database: sqlite3.Connection, seen: Mapping[InfoHash, Sequence[Tenure]], *, keep: int) -> None:
+    """Store what replaces all that was known of the same swarms; the *keep* that were seen last stay."""
+    for info_hash, tenures in seen.items():
+        last = sorted(tenures, key=lambda t: (t.at, t.node), reverse=True)[:HOLDERS_MAX]
+        database.execute("DELETE FROM tenures WHERE info_hash = ?", (info_hash,))
+        database.executemany("INSERT INTO tenures VALUES (?, ?, ?, ?)", map(tenure_row, last))
+    database.execute(
+        "DELETE FROM tenures WHERE (info_hash, peer_id) IN"
+        " (SELECT info_hash, peer_id FROM tenures ORDER BY at DESC, info_hash, peer_id LIMIT -1 OFFSET ?)",
         (keep,),
     )
 

@@ -1,7 +1,11 @@
 """Real nodes let go of what the others are proved to hold, and of nothing else; checked from outside."""
 
+import sqlite3
+import zlib
+from contextlib import closing
 from typing import Any
 
+import numpy as np
 import pytest
 
 MIB = 1 << 20
@@ -44,6 +48,16 @@ def evictions(one: Any) -> list[Any]:
     return [each for each in decisions if (each["action"], each["outcome"]) == ("evict", "done")]
 
 
+def ages(one: Any) -> tuple[float, int]:
+    """When the first holder in the ledger of a node was seen last, and the oldest age of it began; 0, 0 without one."""
+    with closing(sqlite3.connect(f"{(one.folder / 'state' / 'ledger.sqlite').as_uri()}?mode=ro", uri=True)) as database:
+        rows = database.execute("SELECT at, since FROM tenures").fetchall()
+    if not rows:
+        return 0.0, 0
+    since = np.frombuffer(zlib.decompress(rows[0][1]), "<i8")
+    return rows[0][0], int(since[since > 0].min())
+
+
 @pytest.mark.timeout(300)
 def test_a_lowered_quota_is_met_with_proof(site: Any, node: Any, wait: Any, fetch: Any, tmp_path: Any) -> None:
     """One of three nodes lowers its quota: it lets segments go, each one that another was proved to hold; the blocks
@@ -77,3 +91,15 @@ def test_the_sole_holder_keeps_everything(site: Any, node: Any, wait: Any) -> No
     assert len(one.held("a.bin")) == PIECES
     entry = one.ask("/api/v1/items/a.bin")["plan"]["evict"][0]
     assert not entry["permitted"]
+
+
+@pytest.mark.timeout(120)
+def test_ages_of_holders_outlive_a_restart(site: Any, node: Any, wait: Any) -> None:
+    """A holder that was seen before the node stopped is as old afterwards as if it had not: seen again, since then."""
+    one, _ = fleet(site, node, wait, count=2, first=71)
+    seen, since = wait("a look at the whole", lambda: ages(one) if ages(one)[1] else None)
+    assert one.stop()
+    one.start()
+    again, still = wait("the next look", lambda: ages(one) if ages(one)[0] > seen + 3 else None)
+    assert again > seen
+    assert still == since
