@@ -94,6 +94,13 @@ class Site:
                     asset["href"] = url
         write_catalogue(self.items, self.folder / "catalogue.parquet")
 
+    def supersede(self, name: str, after: bytes) -> None:
+        """Serve *after* where one item's file was, and call the item deprecated in the catalogue."""
+        self.files[name].write_bytes(after)
+        for item in self.items:
+            item["properties"]["deprecated"] = item["properties"].get("deprecated", False) or item["id"] == name
+        write_catalogue(self.items, self.folder / "catalogue.parquet")
+
     def name_trackers(self, trackers: Sequence[str]) -> None:
         """Write the catalogue again with *trackers* for every item; the .torrent files stay as they are."""
         for item in self.items:

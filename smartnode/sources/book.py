@@ -20,7 +20,8 @@ class Entry:
     """The web seeds of one torrent: *mirrors* by address in the catalogue's order, None = never looked at.
 
     *proof* None: not registered since the start, or *refusal* says why its web seeds cannot be checked. *turn*: whose
-    turn it is among the samples. *named*: what the catalogue named when it was registered.
+    turn it is among the samples. *named*: what the catalogue named when it was registered; *superseded*: whether it
+    called the version so.
     """
 
     mirrors: dict[str, Mirror | None] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Entry:
     refusal: str = ""
     turn: int = 0
     named: tuple[str, ...] | None = None
+    superseded: bool = False
 
     def draw(self, count: int) -> tuple[Sample, ...]:
         """Return the next *count* samples, each once; all of them when there are fewer."""
@@ -63,10 +65,10 @@ class Book:
         """Return what is known of one torrent, None when nothing is."""
         return self._entries.get(info_hash)
 
-    def touch(self, info_hash: InfoHash, named: tuple[str, ...]) -> bool:
-        """Say whether the torrent is registered with what the catalogue names now; if so, others go before it."""
+    def touch(self, info_hash: InfoHash, named: tuple[str, ...], *, superseded: bool = False) -> bool:
+        """Say whether the torrent is registered with what the catalogue says now; if so, others go before it."""
         entry = self._entries.get(info_hash)
-        if entry is None or entry.named != named:
+        if entry is None or (entry.named, entry.superseded) != (named, superseded):
             return False
         self._entries.move_to_end(info_hash)
         return True
@@ -88,6 +90,8 @@ class Book:
         proof: Proof | None,
         refusal: str,
         named: tuple[str, ...] = (),
+        *,
+        superseded: bool = False,
     ) -> None:
         """Make *urls* the web seeds of the torrent, *named* so in the catalogue; others that it had are forgotten."""
         entry = self._entries.setdefault(info_hash, Entry())
@@ -95,6 +99,7 @@ class Book:
         kept = {url: entry.mirrors.get(url) for url in urls[:MAX_WEB_SEEDS]}
         self._count += len(kept) - len(entry.mirrors)
         entry.mirrors, entry.proof, entry.refusal, entry.named = kept, proof, refusal, named
+        entry.superseded = superseded
         self._bound()
 
     def put(self, mirror: Mirror) -> bool:

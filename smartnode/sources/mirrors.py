@@ -72,15 +72,20 @@ class Mirrors:
             except (MetainfoError, SourceError) as error:
                 refusal = error.text
         before = self.live(metainfo.info_hash)
-        self._book.register(metainfo.info_hash, urls, proof, refusal, item.web_seeds)
+        news = item.deprecated and not (entry is not None and entry.superseded)
+        self._book.register(metainfo.info_hash, urls, proof, refusal, item.web_seeds, superseded=item.deprecated)
+        for mirror in self._serving(metainfo.info_hash) if news else ():
+            self._put(self._schedule.superseded(mirror, self._clock()))
         if self.live(metainfo.info_hash) != before:
             self._moved.add(metainfo.info_hash)
 
     def expects(self, item: Item) -> bool:
-        """Say whether the torrent of *item* is looked after with the web seeds that *item* names; if so, it is among
-        the last to be forgotten when there are too many.
+        """Say whether the torrent of *item* is looked after with the web seeds that *item* names, superseded or not as
+        it says; if so, it is among the last to be forgotten when there are too many.
         """
-        return item.torrent is not None and self._book.touch(item.torrent.info_hash, item.web_seeds)
+        if item.torrent is None:
+            return False
+        return self._book.touch(item.torrent.info_hash, item.web_seeds, superseded=item.deprecated)
 
     def all(self) -> tuple[Mirror, ...]:
         """Return every web seed that was ever looked at."""

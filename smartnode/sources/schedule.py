@@ -1,6 +1,8 @@
 """When a web seed is asked again: pure arithmetic, never sooner than its minimum, whatever the server answers.
 
-- Live: a light look every 6 h, whole pieces when the validators changed or after 30 days.
+- Live: a light look every 6 h, whole pieces when the validators changed or after 30 days; one piece each time where
+  the server names no validators, because nothing else tells this version from another of its size. Once the catalogue
+  calls the version superseded: at once.
 - Waiting (429, 5xx, refused, stalled): what Retry-After says, but at least 5 s doubling with the failures in a row;
   without it 30 s, doubling to 1 h.
 - Gone or refused: after 24 h, doubling to 7 days. Banned: after 7 days, and then three pieces must be right.
@@ -54,7 +56,7 @@ class Schedule:
         """Return how many whole pieces the next look asks for; 0: a light look will do."""
         if mirror is None or mirror.hashed_at is None or now - mirror.hashed_at >= self.pace.deep:
             return PIECES_AFTER_BAN if mirror is not None and mirror.state is MirrorState.BANNED else PIECES
-        return 0
+        return 0 if mirror.validator is not None else PIECES
 
     def due_at(self, mirror: Mirror, now: datetime) -> datetime:
         """Return when it is to be asked again; now, when that is further away than any wait is long: a wrong clock."""
@@ -102,6 +104,12 @@ class Schedule:
         text = " ".join(failure.text.split()).encode("ascii", "replace").decode()[:TEXT_MAX]
         reason = f"the engine gave it up: {text}"
         return replace(before, state=MirrorState.WAITING, reason=reason, until=until, failures=failures)
+
+    def superseded(self, before: Mirror, now: datetime) -> Mirror:
+        """Return a live mirror when the catalogue calls its version superseded: due at once, for its server may offer
+        the newest version only.
+        """
+        return replace(before, until=now)
 
     def serves(self, mirror: Mirror, now: datetime) -> bool:
         """Say whether the engine may use it now."""

@@ -405,6 +405,48 @@ async def test_other_bytes_under_the_same_address_are_found_out(nginx: Any, mirr
     assert room.live(key) == ()
 
 
+@pytest.mark.parametrize("behaviour", ["ok", "no-validator"])
+async def test_a_mirror_that_serves_the_next_version_is_none_of_this_one(
+    behaving: Any, mirrors: Any, behaviour: str
+) -> None:
+    """The address now serves a version of the same size, and no validator tells: it counts until it is asked. Where no
+    validators come each look hashes a piece; where they stay the same, one a month does.
+    """
+    server, clock = behaving(), Clock()
+    metainfo = torrent_of(server.root / "big.bin")
+    key, url = metainfo.info_hash, server.url(behaviour)
+    room = mirrors(clock)
+    room.expect(item_of(url), metainfo)
+    await room.tend(clock.now, wanted=[])
+    assert room.count(key) == 1
+    (server.root / "big.bin").write_bytes(os.urandom(SIZE))
+    clock.now += timedelta(minutes=5)
+    assert await room.tend(clock.now, wanted=[]) == frozenset()
+    room.expect(replace(item_of(url), deprecated=True), metainfo)
+    assert room.count(key) == 1
+    await room.tend(clock.now, wanted=[])
+    if behaviour == "ok":
+        assert room.count(key) == 1
+        clock.now += timedelta(days=31)
+        await room.tend(clock.now, wanted=[])
+    assert (room.count(key), room.all()[0].state) == (0, BANNED)
+
+
+async def test_another_length_is_another_version(behaving: Any, mirrors: Any) -> None:
+    """One byte is enough to tell: refused, and counted no more."""
+    server, clock = behaving(), Clock()
+    metainfo = torrent_of(server.root / "big.bin")
+    room = mirrors(clock)
+    room.expect(item_of(server.url("ok")), metainfo)
+    await room.tend(clock.now, wanted=[])
+    asked = len(server.requests())
+    (server.root / "big.bin").write_bytes(os.urandom(SIZE + 1))
+    room.expect(replace(item_of(server.url("ok")), deprecated=True), metainfo)
+    assert await room.tend(clock.now, wanted=[]) == {metainfo.info_hash}
+    assert (room.count(metainfo.info_hash), room.all()[0].state) == (0, REFUSED)
+    assert len(server.requests()) == asked + 1
+
+
 async def test_changed_validators_end_the_trust_even_when_no_piece_can_be_paid(
     nginx: Any, mirrors: Any, tmp_path: Path
 ) -> None:

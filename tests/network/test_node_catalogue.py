@@ -55,6 +55,26 @@ def test_a_web_seed_that_the_catalogue_names_later_is_used(
     assert mirrors(node) == ["live"]
 
 
+def test_the_mirror_of_a_superseded_version_is_counted_no_more(
+    tmp_path: Path, nginx: Callable[..., Any], started: Callable[..., RunningNode]
+) -> None:
+    """The address of the latest version serves other bytes from one moment to the next: the node finds out as soon as
+    the catalogue says deprecated, not with the next look in six hours, and keeps what it holds.
+    """
+    folder = tmp_path / "www"
+    folder.mkdir()
+    site = Site(folder=folder, origin=nginx(folder))
+    site.publish({"a.bin": 2 * MIB}, piece_length=MIB)
+    node = RunningNode(tmp_path / "node", host="127.0.38.1", api_port=18_738)
+    node.configure(catalogue=site.catalogue, quota=16 * MIB, interval="3 s", refresh="3 s", pace=1.0)
+    started(node)
+    wait_for("the item", lambda: len(node.held("a.bin")) == 2)
+    assert mirrors(node) == ["live"]
+    site.supersede("a.bin", bytes(2 * MIB))
+    wait_for("the mirror to be found out", lambda: mirrors(node) == ["banned"], deadline_s=30)
+    assert len(node.held("a.bin")) == 2
+
+
 def mirrors(node: RunningNode) -> list[str]:
     """States of the item's web seeds."""
     return [mirror["state"] for mirror in (node.ask(f"/api/v1/items/{COLLECTION}/a.bin") or {}).get("mirrors", ())]

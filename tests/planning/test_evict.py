@@ -132,6 +132,25 @@ def test_over_quota_shrinks_with_proof(world: Any) -> None:
     assert _difference(plan, holdings, room).evict[world.info_hash(1)].count() == 30
 
 
+@pytest.mark.parametrize(("mirrors", "needed"), [(3, 1), (1, 1), (0, 2), (None, 2)])
+def test_a_superseded_version_without_its_mirrors_needs_one_more_holder(
+    world: Any, mirrors: int | None, needed: int
+) -> None:
+    """A version that is deprecated leaves as any other while a mirror serves it; once none is known to, the one proof
+    that sufficed does not any more.
+    """
+    candidate = world.candidate(1, deprecated=True)
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    views = {world.info_hash(1): world.seeds(1, LAYOUT, 2, mirrors=mirrors)}
+    room = replace(world.room(3200, holdings), quota=Bytes(2950))
+    given: dict[str, Any] = {"views": views, "holdings": holdings, "now": world.now + timedelta(minutes=30)}
+    one: Plan = world.plan([candidate], room, **given, hearing=_told(world, 1, others=1, proved=True))
+    assert {entry.because.evidence["smartnode_holders_required"] for entry in one.evict} == {needed}
+    assert bool(one.evictions) == (needed == 1)
+    two: Plan = world.plan([candidate], room, **given, hearing=_told(world, 1, others=2, proved=True))
+    assert two.evictions
+
+
 def test_below_the_floor_only_the_host_speaks(world: Any) -> None:
     """Below keep_free what could be proved does not go by the quota as well: one cycle, one reason."""
     holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}

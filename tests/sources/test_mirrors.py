@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smartnode.domain.catalogue import Item
+from smartnode.domain.catalogue import Item, Torrent
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.mirror import Mirror, MirrorFailure, MirrorState
+from smartnode.domain.pieces import Bytes
 from smartnode.metainfo.make import make_torrent
 from smartnode.metainfo.read import Metainfo, read_metainfo
 from smartnode.sources.hosts import Budget
@@ -41,6 +42,19 @@ def metainfo(tmp_path: Path) -> Metainfo:
 def item_of(*urls: str) -> Item:
     """An item with these web seeds."""
     return Item(key=ItemKey(collection="c", id="i"), torrent=None, web_seeds=urls)
+
+
+def torrent(info_hash: InfoHash) -> Torrent:
+    """What the catalogue says of a torrent."""
+    return Torrent(
+        info_hash=info_hash,
+        info_hash_v1=info_hash,
+        info_hash_v2=None,
+        size=Bytes(102_400),
+        piece_length=None,
+        name=None,
+        metainfo_url=None,
+    )
 
 
 def live(info_hash: InfoHash, url: str = URL, *, until: datetime = NOW + timedelta(hours=1)) -> Mirror:
@@ -84,6 +98,29 @@ async def test_what_an_earlier_run_knew_serves_until_it_is_stale(room: Mirrors, 
     room.expect(item_of(), metainfo)
     assert room.live(key) == ()
     assert await room.tend(NOW, wanted=[]) == {key}
+
+
+async def test_the_mirrors_of_a_superseded_version_are_asked_at_once(room: Mirrors, metainfo: Metainfo) -> None:
+    """When the catalogue says so, and after a start that finds it said; once, and only what is live. Until they
+    answered they count.
+    """
+    key, second = metainfo.info_hash, "https://n.example/x.tif"
+    item = replace(item_of(URL, second), torrent=torrent(key))
+    gone = replace(live(key, second), state=MirrorState.GONE, until=NOW + timedelta(days=1))
+    room.know([live(key), gone])
+    room.expect(item, metainfo)
+    assert room.due(NOW) == ()
+    assert room.expects(item)
+    old = replace(item, deprecated=True)
+    assert not room.expects(old)
+    room.expect(old, metainfo)
+    assert room.expects(old)
+    assert room.due(NOW) == ((key, URL),)
+    assert room.count(key) == 1
+    (asked,) = room.changed()
+    room._put(replace(asked, until=NOW + timedelta(hours=6)))
+    room.expect(old, metainfo)
+    assert room.due(NOW) == ()
 
 
 async def test_the_engines_word_counts_at_once(room: Mirrors, metainfo: Metainfo) -> None:

@@ -111,11 +111,15 @@ def test_a_flapping_mirror_keeps_its_failures_until_it_was_live_for_a_while() ->
 
 
 def test_when_whole_pieces_are_asked_for() -> None:
-    """The first time, after 30 days, after a ban three; in between a light look will do."""
-    live = looked(None, MirrorState.LIVE, NOW, hashed=True)
+    """The first time, after 30 days, after a ban three; in between a light look will do, where validators tell one
+    version from another.
+    """
+    live = looked(None, MirrorState.LIVE, NOW, hashed=True, validator="v")
     assert schedule().pieces(None, NOW) == PIECES
     assert schedule().pieces(live, NOW + timedelta(days=29)) == 0
     assert schedule().pieces(live, NOW + timedelta(days=30)) == PIECES
+    mute = looked(None, MirrorState.LIVE, NOW, hashed=True)
+    assert schedule().pieces(mute, NOW + timedelta(hours=6)) == PIECES
     banned = looked(live, MirrorState.BANNED, NOW)
     assert banned.hashed_at is None
     assert schedule().pieces(banned, NOW) == PIECES_AFTER_BAN
