@@ -18,7 +18,6 @@ NOT_YET_KEYS = frozenset(
         "node.jurisdiction",
         "node.language",
         "node.region",
-        "selection.target_copies",
     }
 )
 

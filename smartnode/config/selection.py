@@ -20,6 +20,9 @@ class SelectionKeys(Section):
     exclude: tuple[Pattern, ...] = Field(default=(), description="collections or ids that are left out")
     bbox: tuple[Degrees, ...] = Field(default=(), description="west, south, east, north; empty: everywhere")
     max_item_size: Size | None = Field(default=None, gt=0, description="larger items are left out")
+    target_copies: int | None = Field(
+        default=None, ge=1, le=1000, description="with so many copies elsewhere a segment is not fetched"
+    )
 
     @field_validator("bbox")
     @classmethod

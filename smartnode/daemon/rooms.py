@@ -226,6 +226,7 @@ def policy_of(settings: Settings) -> Policy:
         gamma_many=min(Policy().gamma_many, cycle.gamma),
         hysteresis=cycle.hysteresis,
         siblings=Siblings.of(settings.network.siblings),
+        target_copies=settings.selection.target_copies,
         terms=Terms(
             epoch=keys.epoch,
             quiet=keys.quiet_window,

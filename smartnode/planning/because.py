@@ -58,7 +58,7 @@ def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choi
 
 
 def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: Choice, room: Room) -> Because:
-    """Why the segments *indices* of one torrent are not fetched: NO_ROOM or ENOUGH_COPIES."""
+    """Why the segments *indices* of one torrent are not fetched: NO_ROOM, ENOUGH_COPIES or NOT_SELECTED."""
     torrent = field.torrents[int(field.owner[indices[0]])]
     evidence = sight(torrent) | _coverage(field, indices, torrent)
     evidence |= {"level": choice.level, "gate": choice.gate, "free_bytes": room.free}
@@ -67,6 +67,9 @@ def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: 
         text = f"no room for all that is pinned: {room.free} bytes of the quota are free; {seen}"
     elif rule is Rule.NO_ROOM:
         text = f"no room: {room.free} bytes of the quota are free, and other segments come first; {seen}"
+    elif rule is Rule.NOT_SELECTED:
+        evidence |= {"key": "selection.target_copies", "value": choice.target}
+        text = f"not selected: selection.target_copies is {choice.target}, and so many are there; {seen}"
     else:
         lowest = float(field.coverage[indices].min())
         text = f"enough copies: {seen}; coverage {lowest:.2f} has reached the gate of {choice.gate} copies"

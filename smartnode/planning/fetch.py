@@ -1,7 +1,8 @@
 """The fetch order: what is pinned, then what is known to be at risk, then what was never seen, then what room is left
 for.
 
-A candidate is neither held nor promised, fits into the free room, and is covered less than F + 1 or not at all.
+A candidate is neither held nor promised, fits into the free room, and is covered less than F + 1 or not at all; where
+the volunteer set a target of copies, it has fewer elsewhere.
 Within a class the largest ln(l_f - u) + g comes first: rarer segments are likelier, and each node draws its own. The
 fetch level l_f solves sum of b * max(l_f - u, 0) = max(0.3 * growth of C^, own budget) over the candidates. Segments
 with u + 1 <= l_f come before their class: all of them together fit the budget, so that more quota never costs the
@@ -34,7 +35,8 @@ _CLASS_RULES = (Rule.AT_RISK, Rule.AT_RISK, Rule.NEVER_SEEN, Rule.NEVER_SEEN, Ru
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Choice:
-    """Indices into the survey. *chosen*, with *rules*, in order; *crowded*: wanted, no room; *covered*: enough copies.
+    """Indices into the survey. *chosen*, with *rules*, in order; *crowded*: wanted, no room; *covered*: enough copies;
+    *sated*: wanted, but for the volunteer's *target*.
 
     *level*: l over the archive; *gate*: F + 1; *fetch_level*: l_f, None without candidates.
     """
@@ -43,13 +45,15 @@ class Choice:
     rules: tuple[Rule, ...]
     crowded: NDArray[np.int64]
     covered: NDArray[np.int64]
+    sated: NDArray[np.int64]
+    target: int | None
     level: float | None
     gate: int
     fetch_level: float | None
 
 
-def choose(field: Field, *, free: Bytes, growth: Bytes) -> Choice:
-    """Fill *free* bytes."""
+def choose(field: Field, *, free: Bytes, growth: Bytes, target: int | None = None) -> Choice:
+    """Fill *free* bytes; nothing that has *target* copies elsewhere is added."""
     missing = np.flatnonzero(field.offered & (field.cost > 0))
     gate = gate_of(field, free)
     pinned = _pinned(field, missing)
@@ -57,6 +61,8 @@ def choose(field: Field, *, free: Bytes, growth: Bytes) -> Choice:
     missing, free = missing[~field.pinned[missing]], Bytes(free - total(field.cost[first]))
     u, cost = field.coverage[missing], field.cost[missing]
     wanted = (u < gate - water.SLACK) | (field.seen[missing] == 0)
+    covered, sated = missing[~wanted], missing[wanted & field.sated(target)[missing]]
+    wanted &= ~field.sated(target)[missing]
     candidate = wanted & (cost <= free)
     fetch_level = water.level(u[candidate], cost[candidate], max(GROWTH_SHARE * growth, free))
     order, classes = _order(field, missing[candidate], fetch_level)
@@ -71,7 +77,9 @@ def choose(field: Field, *, free: Bytes, growth: Bytes) -> Choice:
         chosen=chosen,
         rules=(Rule.PINNED,) * len(first) + tuple(_CLASS_RULES[number] for number in classes[taken].tolist()),
         crowded=np.flatnonzero(passed),
-        covered=missing[~wanted],
+        covered=covered,
+        sated=sated,
+        target=target,
         level=water.level(field.base[mine], field.size[mine], field.capacity),
         gate=gate,
         fetch_level=fetch_level,

@@ -39,6 +39,12 @@ class Field:
     g: NDArray[np.float64]
     capacity: Bytes
 
+    def sated(self, target: int | None) -> NDArray[np.bool_]:
+        """Which segments have *target* copies elsewhere (None: no target), one on its way included; never what is
+        pinned.
+        """
+        return np.zeros(len(self.seen), dtype=np.bool_) if target is None else (self.seen >= target) & ~self.pinned
+
     @property
     def worth_less(self) -> NDArray[np.int64]:
         """All segments, the least valuable to hold first.

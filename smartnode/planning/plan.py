@@ -66,7 +66,7 @@ def make_plan(
     judging = partial(judge, hearing, node=node_id, now=now, terms=policy.terms)
     bench = Bench(field, judging, floor=gate - 1, shrunk=room.over_quota > 0)
     leaving = release(field, room, holdings, permits=_nothing if room.below_floor else bench.permits)
-    choice = choose(field, free=room.free, growth=growth)
+    choice = choose(field, free=room.free, growth=growth, target=policy.target_copies)
     swaps, swapped = NOTHING, _NONE
     if swapping and not room.over_quota and not len(choice.chosen):
         swaps = exchange(field, gate=gate, quota=room.quota, growth=growth, policy=policy)
@@ -230,7 +230,11 @@ def _swapped(field: Survey, indices: NDArray[np.int64], swaps: Exchange, bench: 
 def _declined(field: Survey, choice: Choice, room: Room) -> tuple[PlanEntry, ...]:
     """Segments that could be fetched and are not, once per torrent and rule."""
     entries: list[PlanEntry] = []
-    for indices, rule in ((choice.covered, Rule.ENOUGH_COPIES), (choice.crowded, Rule.NO_ROOM)):
+    for indices, rule in (
+        (choice.covered, Rule.ENOUGH_COPIES),
+        (choice.sated, Rule.NOT_SELECTED),
+        (choice.crowded, Rule.NO_ROOM),
+    ):
         for group, _ in _groups(field, indices, (rule,) * len(indices)):
             reason = because.declining(field, group, rule, choice=choice, room=room)
             entries.append(because.entry(field, group.tolist(), reason, field.cost))

@@ -27,7 +27,8 @@ class Policy:
     *a_guard*: age of a view that may support an eviction.
     *gamma*: part of the imbalance that all nodes together mend per swap; *gamma_many* where the archive's copies are
     more than 5,000 quotas. *hysteresis*: copies of difference before a swap. *siblings*: the operator's other
-    nodes, one holder for an eviction. *terms*: those of the network.
+    nodes, one holder for an eviction. *target_copies*: with so many copies elsewhere nothing is fetched, None: whatever
+    the rule says. *terms*: those of the network.
     """
 
     pace: float = 0.10
@@ -44,6 +45,7 @@ class Policy:
     gamma_many: float = 0.1
     hysteresis: float = 1.0
     siblings: Siblings = NO_SIBLINGS
+    target_copies: int | None = None
     terms: Terms = field(default_factory=Terms)
 
     def __post_init__(self) -> None:
@@ -52,6 +54,9 @@ class Policy:
             raise ValueError(message)
         if not 0 < self.gamma_many <= self.gamma <= 1 or self.hysteresis < 0:
             message = f"0 < gamma_many <= gamma <= 1, hysteresis >= 0, not {self}"
+            raise ValueError(message)
+        if self.target_copies is not None and self.target_copies < 1:
+            message = f"target_copies >= 1, not {self}"
             raise ValueError(message)
         if min(self.a_max, self.t_mem, self.t_urg, self.t_usual, self.t_progress, self.a_guard) <= timedelta(0):
             message = f"the ages of a policy are above zero, not {self}"

@@ -7,7 +7,8 @@
   many. A share that is no whole segment is rounded by a number of the node and the period, never by chance.
 - A segment may go while it is covered, without this copy, at least `hysteresis` more than the one that would come. What
   comes is counted by what really goes: a segment that the guard keeps leaves its partner to the next one, otherwise
-  the rarest would wait for those few holders that happen to head the list and are refused.
+  the rarest would wait for those few holders that happen to head the list and are refused. What has the volunteer's
+  target of copies does not come.
 """
 
 from collections.abc import Callable
@@ -91,7 +92,8 @@ def _leaving(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Held segments that are worth giving for something, the most covered first, and the bytes that may go before."""
     held = np.flatnonzero(seen & (field.cost == 0) & (field.held > 0) & ~field.pinned)
-    missing = np.flatnonzero(seen & (field.cost > 0) & (field.coverage < gate - water.SLACK))
+    lacking = seen & (field.cost > 0) & ~field.sated(policy.target_copies)
+    missing = np.flatnonzero(lacking & (field.coverage < gate - water.SLACK))
     if not len(held) or not len(missing):
         return _NONE, _NONE
     going = held[np.lexsort((field.g[held], -field.coverage[held]))]

@@ -59,9 +59,10 @@ def test_patterns_and_sizes_and_a_pin_that_beats_them(smartnode: Any, config: An
     assert plan["fetch"][0]["because"]["rule"] == "pinned"
 
 
-def test_a_key_that_is_not_supported_yet_is_refused(smartnode: Any, config: Any, data: Path) -> None:
-    """target_copies is promised and does not work: exit 2, one line."""
-    path = config(catalogue=data / "catalogue-rustac.parquet", quota="5 GB", more="[selection]\ntarget_copies = 2")
-    ran = smartnode("plan", "--config", str(path))
+def test_a_target_of_copies_leaves_what_nobody_was_seen_with(smartnode: Any, config: Any, data: Path) -> None:
+    """No swarm was looked at yet: nothing is known to have its copies, all is fetched. A target of none is refused."""
+    path = config(catalogue=data / "catalogue-rustac.parquet", quota="500 GB", more="[selection]\ntarget_copies = 1")
+    assert len(planned(smartnode, path)["fetch"]) == 9
+    ran = smartnode("plan", "--config", str(path), SMARTNODE_SELECTION__TARGET_COPIES="0")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
-    assert "'selection.target_copies' is not supported yet" in ran.err
+    assert "SMARTNODE_SELECTION__TARGET_COPIES: Input should be greater than or equal to 1" in ran.err

@@ -216,7 +216,7 @@ def test_where_the_default_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("storage = 1", "'storage' is a section, not a key; write [storage] on a line of its own"),
         ("[[storage]]\nquota = 1", "'storage' is a section, not a key"),
         ("[alerts]", "'alerts' is not supported yet; remove it"),
-        ("[selection]\ntarget_copies = 3", "'selection.target_copies' is not supported yet; remove it"),
+        ("[selection]\ntarget_copies = 0", "'selection.target_copies': Input should be greater than or equal to 1"),
         ("[selection]\nmax_size = 3", "unknown key 'selection.max_size'; did you mean 'selection.max_item_size'?"),
         ("[selection]\ninclude = 'ortho'", "'selection.include': Input should be a valid list"),
         ("[selection]\ninclude = ['']", "'selection.include': String should have at least 1 character"),

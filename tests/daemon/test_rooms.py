@@ -105,3 +105,12 @@ async def test_siblings_arrive_and_are_reloaded(tmp_path: Path) -> None:
     assert cycle.policy == Policy(siblings=Siblings(ids=frozenset({ME})))
     retune(cycle, settings(tmp_path, f'{mine}["192.0.2.0/24"]\n'))
     assert cycle.policy == Policy(siblings=Siblings(networks=frozenset({ip_network("192.0.2.0/24")})))
+
+
+async def test_the_target_of_copies_arrives_and_is_reloaded(tmp_path: Path) -> None:
+    """From the selection into the rule, at once."""
+    before = settings(tmp_path, f"{QUOTA}[selection]\ntarget_copies = 3\n")
+    cycle = cycle_of(before, rooms_of(before, tmp_path), ME)
+    assert cycle.policy.target_copies == 3
+    retune(cycle, settings(tmp_path, QUOTA))
+    assert cycle.policy.target_copies is None
