@@ -2,8 +2,9 @@
 
 Laws: only what a look of this node saw is kept, never hearsay; who was seen with a segment in this epoch stays seen
 with it until the next, whatever is seen later; a segment that a node was seen without begins its age anew, and so does
-a node that nobody saw for T_mem. After a restart nothing goes for an epoch: ages come back (`tenures.py`), sightings do
-not.
+a node that nobody saw for T_mem. A proof counts for A_guard; a failed one until the epoch ends, and so does silence at
+the address where a node was asked, so that others have their turn; a lie voids what the liar and its network proved
+before. After a restart nothing goes for an epoch: ages come back (`tenures.py`), sightings do not.
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,6 +61,9 @@ class Epochs:
         self._swarms: dict[InfoHash, _Swarm] = {}
         self._proofs: dict[tuple[NodeId, InfoHash, int], tuple[datetime, bool]] = {}
         self._unkept: set[InfoHash] = set()
+        self._silent: dict[NodeId, tuple[datetime, Address]] = {}
+        self._liars: dict[NodeId | str, datetime] = {}
+        """By their id, and by their network."""
 
     def saw(self, view: SwarmView, cut: Cut, policy: Policy, now: datetime) -> None:
         """Take in a view that was looked at now; an older one tells nothing."""
@@ -106,8 +110,15 @@ class Epochs:
         self._unkept.difference_update(swarms)
 
     def proved(self, node: NodeId, segment: Segment, *, holds: bool, now: datetime) -> None:
-        """Take in how a proof ended: *holds*, or it does not (a lie, or its own word)."""
+        """Take in how a proof ended: *holds*, or by its own word it does not."""
         self._proofs[node, *segment] = (now, holds)
+
+    def failed(self, node: NodeId, address: Address, *, lied: bool, now: datetime) -> None:
+        """Take in that *node* did not answer at *address*, or *lied* there."""
+        if lied:
+            self._liars |= {node: now, address.network: now}
+        else:
+            self._silent[node] = (now, address)
 
     def address_of(self, node: NodeId, info_hash: InfoHash) -> Address | None:
         """Return where *node* was seen last in a swarm."""
@@ -117,8 +128,8 @@ class Epochs:
 
     def hearing(self, held: Iterable[Segment], policy: Policy, now: datetime, *, clock: str | None) -> Hearing:
         """Return what the guard may know of *held* segments; *clock*: why it cannot be trusted."""
-        self._proofs = {key: p for key, p in self._proofs.items() if now - p[0] <= policy.a_guard}
         epoch = policy.terms.epoch_of(now)
+        self._forget(epoch, policy, now)
         found = {}
         groups: dict[InfoHash, dict[NodeId, str]] = {}
         for segment in held:
@@ -132,12 +143,11 @@ class Epochs:
     def _evidence(
         self, swarm: _Swarm, segment: Segment, groups: Mapping[NodeId, str], policy: Policy, now: datetime
     ) -> Evidence:
-        info_hash, number = segment
+        number = segment[1]
         rivals = []
         for name, each in swarm.seen.items():
             if number >= len(each.ever) or not each.ever[number]:
                 continue
-            known = self._proofs.get((name, info_hash, number))
             since = float(each.since[number])
             rivals.append(
                 Rival(
@@ -145,10 +155,31 @@ class Epochs:
                     group=groups[name],
                     holds=bool(each.whole[number]) and now - each.at <= policy.a_guard,
                     age=timedelta(0) if since == _NEVER else timedelta(seconds=max(0.0, now.timestamp() - since)),
-                    proved=None if known is None else known[1],
+                    proved=self._proved(name, segment, each.address),
                 )
             )
         return Evidence(rivals=tuple(rivals), looked_quiet=swarm.quiet)
+
+    def _proved(self, node: NodeId, segment: Segment, address: Address) -> bool | None:
+        """Return whether *node*, seen last at *address*, proved a segment; None: it was not asked, or not there."""
+        if node in self._liars or address.network in self._liars:
+            return False
+        known, silent = self._proofs.get((node, *segment)), self._silent.get(node)
+        if known is not None:
+            return known[1]
+        return False if silent is not None and silent[1] == address else None
+
+    def _forget(self, epoch: int, policy: Policy, now: datetime) -> None:
+        """Let go of proofs that are old, and of failures of another epoch."""
+
+        def stays(at: datetime) -> bool:
+            return policy.terms.epoch_of(at) == epoch
+
+        self._proofs = {
+            k: p for k, p in self._proofs.items() if (now - p[0] <= policy.a_guard if p[1] else stays(p[0]))
+        }
+        self._silent = {node: each for node, each in self._silent.items() if stays(each[0])}
+        self._liars = {name: at for name, at in self._liars.items() if stays(at)}
 
 
 def _sight(seen: dict[NodeId, _Seen], name: NodeId, address: Address, whole: NDArray[np.bool_], now: datetime) -> None:

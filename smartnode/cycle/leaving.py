@@ -3,6 +3,8 @@
 In the quiet window of each epoch the swarms that are held are looked at, so that later in the epoch this node knows who
 else holds what. Then, when the node is over its quota or its swap is due, the segments that the plan contests are
 looked at again, their better-ranked holders are asked for blocks, and the plan is made once more with what they proved.
+Where somebody did not prove what it claims, others are asked in one more round; asking never takes more than half of
+the time that is left, and ends at once when the host needs the node elsewhere.
 """
 
 import asyncio
@@ -13,15 +15,16 @@ from random import SystemRandom
 
 import structlog
 
+from smartnode.cycle.asking import ask_in_turn
 from smartnode.cycle.epochs import Epochs
-from smartnode.cycle.needs import ClockRoom, EngineRoom, LedgerRoom, SwarmRoom
+from smartnode.cycle.rooms import Rooms
 from smartnode.cycle.tenures import Tenures
 from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.plan import Plan, SegmentRef
 from smartnode.domain.proof import Challenge, Question, Verdict
 from smartnode.domain.swarm import SwarmView
-from smartnode.errors import EngineError
+from smartnode.errors import EngineError, LedgerError
 from smartnode.metainfo.blocks import choose
 from smartnode.planning.guard import Hearing, Rival, Segment
 from smartnode.planning.policy import Policy
@@ -34,8 +37,13 @@ LOOKS_PER_CYCLE = 60
 """Held swarms that one cycle looks at while the epoch is quiet."""
 SPARE = 1
 """Holders asked beyond those that are needed, because not every one answers."""
+ROUNDS = 2
+"""Rounds of asking in one cycle: the second passes over those who failed in the first."""
 MARGIN = timedelta(seconds=2)
 """Before an epoch ends, or a proof grows old, nothing is begun any more."""
+
+_FAILED = frozenset({Verdict.UNKNOWN, Verdict.LIAR})
+"""After which a holder is not asked about its other segments either."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,23 +51,26 @@ log = structlog.get_logger(__name__)
 class Leaving:
     """Collects the evidence for the guard."""
 
-    def __init__(
-        self, *, engine: EngineRoom, swarm: SwarmRoom, clock: ClockRoom, ledger: LedgerRoom, node: NodeId
-    ) -> None:
-        """Read our own blocks from *engine*, ask holders through *swarm*, and the time's trust of *clock*; the ages of
-        holders outlive a restart in *ledger*.
+    def __init__(self, rooms: Rooms, *, node: NodeId) -> None:
+        """Read our own blocks from the engine, ask holders through the swarm room, and the time's trust of the clock;
+        who lied and the ages of holders are kept in the ledger.
         """
-        self._engine = engine
-        self._swarm = swarm
-        self._clock = clock
+        self._engine = rooms.engine
+        self._swarm = rooms.swarm
+        self._ledger = rooms.ledger
+        self._clock = rooms.clock
         self._node = node
         self._epochs = Epochs(node)
-        self.tenures = Tenures(self._epochs, ledger, clock)
+        self.tenures = Tenures(self._epochs, rooms.ledger, rooms.clock)
         self._swapped: int | None = None
         self._looked: tuple[int, set[InfoHash]] = (-1, set())
         self._dice = SystemRandom()
         self.deadline = 0.0
         """Until when, on the monotonic clock, what the last decision proved may go: within its epoch and A_guard."""
+
+    async def start(self) -> None:
+        """Take up who lied before the start."""
+        self._swarm.know(await self._ledger.lies())
 
     def saw(self, views: Mapping[InfoHash, SwarmView], policy: Policy, now: datetime) -> None:
         """Take in what was just seen of swarms of which something is held."""
@@ -89,9 +100,11 @@ class Leaving:
         over_quota: bool,
         policy: Policy,
         now: datetime,
+        called_off: asyncio.Event,
     ) -> Plan | None:
         """Return the plan whose evictions are proved, None when nothing is to leave now; *plan* is told what the guard
-        may know and whether this is the cycle of a swap, *look* looks at swarms.
+        may know and whether this is the cycle of a swap, *look* looks at swarms. Set *called_off* and nobody is waited
+        for any more.
         """
         number = policy.terms.swap_number(self._node, now)
         if policy.terms.is_quiet(now) or not (over_quota or number != self._swapped):
@@ -100,35 +113,55 @@ class Leaving:
         spent = max(0.0, (datetime.now(UTC) - now).total_seconds())
         left = min(policy.terms.epoch - policy.terms.into_epoch(now), policy.a_guard) - MARGIN
         self.deadline = time.monotonic() - spent + left.total_seconds()
-        first = await plan(self.hearing(policy, now), swapping)
-        if not first.contested:
-            return None
-        await look(list(dict.fromkeys(segment.info_hash for segment in first.contested)))
-        seen = await plan(self.hearing(policy, now), swapping)
-        if not await self._prove(seen.contested, policy, now):
-            return None
-        return await plan(self.hearing(policy, now), swapping)
+        looked: set[InfoHash] = set()
+        proved = 0
+        for _ in range(ROUNDS):
+            contested = (await plan(self.hearing(policy, now), swapping)).contested
+            ask = [h for h in dict.fromkeys(segment.info_hash for segment in contested) if h not in looked]
+            if ask:
+                await look(ask)
+                looked.update(ask)
+                contested = (await plan(self.hearing(policy, now), swapping)).contested
+            found, failed = await self._prove(contested, policy, now, called_off)
+            proved += found
+            if not failed:
+                break
+        return await plan(self.hearing(policy, now), swapping) if proved else None
 
     def hearing(self, policy: Policy, now: datetime) -> Hearing:
         """Return what the guard may know now."""
         return self._epochs.hearing(self._segments(), policy, now, clock=self._clock.doubt(now))
 
-    async def _prove(self, contested: Sequence[SegmentRef], policy: Policy, now: datetime) -> int:
-        """Ask the better-ranked holders of *contested* segments for proof; returns how many proved to hold theirs."""
+    async def _prove(
+        self, contested: Sequence[SegmentRef], policy: Policy, now: datetime, called_off: asyncio.Event
+    ) -> tuple[int, int]:
+        """Ask the better-ranked holders of *contested* segments for proof; returns how many proved to hold theirs, and
+        how many did not.
+        """
         holdings = self._engine.holdings()
         hearing = self.hearing(policy, now)
-        asks = [
-            self._ask(segment, rival, holdings[segment.info_hash], now)
-            for segment in contested[:SEGMENTS_PER_CYCLE]
-            if segment.info_hash in holdings
-            for rival in self._able(segment, hearing, policy, now)
-        ]
-        found = await asyncio.gather(*asks)
-        log.info("eviction.proofs", asked=len(found), proved=sum(found), segments=len(contested))
-        return sum(found)
+        queues: dict[NodeId, list[tuple[SegmentRef, NodeId]]] = {}
+        for segment in contested[:SEGMENTS_PER_CYCLE]:
+            for rival in self._able(segment, hearing, policy, now) if segment.info_hash in holdings else ():
+                queues.setdefault(rival.node, []).append((segment, rival.node))
+        verdicts: list[Verdict] = []
+
+        async def ask(question: tuple[SegmentRef, NodeId]) -> bool:
+            segment, node = question
+            verdict = await self._ask(segment, node, holdings[segment.info_hash], now)
+            verdicts.extend(() if verdict is None else (verdict,))
+            return verdict not in _FAILED
+
+        within_s = (self.deadline - time.monotonic()) / 2
+        await ask_in_turn(queues.values(), ask, within_s=within_s, called_off=called_off)
+        if Verdict.LIAR in verdicts:
+            await self._remember_lies(now)
+        proved = verdicts.count(Verdict.PROVED)
+        log.info("eviction.proofs", asked=len(verdicts), proved=proved, segments=len(contested))
+        return proved, len(verdicts) - proved
 
     def _able(self, segment: SegmentRef, hearing: Hearing, policy: Policy, now: datetime) -> list[Rival]:
-        """Better-ranked holders that can be asked, one per network, the best-ranked first."""
+        """Better-ranked holders that are worth asking, one per network, the best-ranked first."""
         key = (segment.info_hash, segment.number)
         epoch = policy.terms.epoch_of(now)
 
@@ -136,37 +169,44 @@ class Leaving:
             return rank(node, segment.info_hash, segment=segment.number, epoch=epoch)
 
         told = hearing.evidence.get(key)
-        better = [] if told is None else [r for r in told.rivals if r.holds and rank_of(r.node) > rank_of(self._node)]
+        hopeful = [] if told is None else [r for r in told.rivals if r.holds and r.proved is None]
+        better = [rival for rival in hopeful if rank_of(rival.node) > rank_of(self._node)]
         groups: dict[str, Rival] = {}
         for rival in sorted(better, key=lambda r: rank_of(r.node), reverse=True):
             groups.setdefault(rival.group, rival)
         return list(groups.values())[: policy.terms.k + 1 + SPARE]
 
-    async def _ask(self, segment: SegmentRef, rival: Rival, holding: Holding, now: datetime) -> bool:
-        address = self._epochs.address_of(rival.node, segment.info_hash)
-        if address is None:
-            return False
+    async def _ask(self, segment: SegmentRef, node: NodeId, holding: Holding, now: datetime) -> Verdict | None:
+        """Ask *node* for blocks of *segment* and take in what came of it; None: our own copy could not be read."""
+        address = self._epochs.address_of(node, segment.info_hash)
+        assert address is not None, "who was seen was seen somewhere"
         blocks = choose(holding.layout, segment.pieces, self._dice)
         try:
             ours = await self._engine.read(segment.info_hash, blocks)
         except EngineError as error:
             log.warning("eviction.own_copy_unreadable", info_hash=segment.info_hash, reason=str(error))
-            return False
+            return None
         challenge = Challenge(
             info_hash=segment.info_hash,
             layout=holding.layout,
-            holder=rival.node,
+            holder=node,
             pieces=segment.pieces,
             questions=tuple(Question(block=b, answer=a) for b, a in zip(blocks, ours, strict=True)),
         )
         outcome = await self._swarm.prove(address, challenge)
-        key = (segment.info_hash, segment.number)
-        if outcome.verdict is Verdict.UNKNOWN:
+        if outcome.verdict in _FAILED:
             log.debug("eviction.unproved", info_hash=segment.info_hash, reason=outcome.reason)
-            return False
-        holds = outcome.verdict is Verdict.PROVED
-        self._epochs.proved(rival.node, key, holds=holds, now=now)
-        return holds
+            self._epochs.failed(node, address, lied=outcome.verdict is Verdict.LIAR, now=now)
+        else:
+            key = (segment.info_hash, segment.number)
+            self._epochs.proved(node, key, holds=outcome.verdict is Verdict.PROVED, now=now)
+        return outcome.verdict
+
+    async def _remember_lies(self, now: datetime) -> None:
+        try:
+            await self._ledger.remember_lies(self._swarm.lies(now))
+        except LedgerError as error:
+            log.warning("swarm.lies_not_kept", reason=str(error))
 
     def _segments(self) -> Iterable[Segment]:
         """Yield every segment of which something is held."""

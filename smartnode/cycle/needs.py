@@ -15,7 +15,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.mirror import Mirror
 from smartnode.domain.pieces import Bitfield, Bytes
-from smartnode.domain.proof import Block, Challenge, Outcome
+from smartnode.domain.proof import Block, Challenge, Lie, Outcome
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import Address, Holder, SwarmView
 from smartnode.domain.tenure import Tenure
@@ -141,6 +141,14 @@ class SwarmRoom(Protocol):
         """
         ...
 
+    def know(self, lies: Iterable[Lie]) -> None:
+        """Take up who lied before."""
+        ...
+
+    def lies(self, now: datetime) -> Sequence[Lie]:
+        """Return who lied in the last day."""
+        ...
+
 
 class TrackersRoom(Protocol):
     """Trackers, asked for counts."""
@@ -241,6 +249,14 @@ class LedgerRoom(Protocol):
 
     async def remember_tenures(self, seen: Mapping[InfoHash, Sequence[Tenure]]) -> None:
         """Store durably who was seen with what since when, replacing all that was known of the same swarms."""
+        ...
+
+    async def lies(self) -> Sequence[Lie]:
+        """Return who lied."""
+        ...
+
+    async def remember_lies(self, lies: Sequence[Lie]) -> None:
+        """Store who lied durably, in place of what was stored before."""
         ...
 
     async def wishes(self) -> Sequence[Wish]:

@@ -74,16 +74,14 @@ class Cycle:
             ledger=rooms.ledger,
             scrapes=self.counting.scrapes,
         )
-        self._leaving = Leaving(
-            engine=rooms.engine, swarm=rooms.swarm, clock=rooms.clock, ledger=rooms.ledger, node=node_id
-        )
+        self._leaving = Leaving(rooms, node=node_id)
         self._apply = Apply(rooms.engine, self._metainfos, self._backoff)
         self._adoption = Adoption(rooms.engine, rooms.disk, self._metainfos)
         self._capacity: Bytes | None = None
         self._growth = Bytes(0)
         self._stalls = Stalls()
         self._cooling = 0
-        self._hurried = False
+        self._hurried = asyncio.Event()
         self._number = 0
         self._notes: list[str] = []
         self._wishes = NO_WISHES
@@ -104,14 +102,15 @@ class Cycle:
         await self._leaving.tenures.start(self._sight.all_views())
         await self.counting.start()
         await self.mirroring.start()
+        await self._leaving.start()
 
     def hurry(self) -> None:
         """Let the cycle under way end soon: the host needs its disk, and the next cycle gives it back."""
-        self._hurried = True
+        self._hurried.set()
 
     async def run(self, now: datetime) -> Outcome:
         """Walk the path once."""
-        self._hurried = False
+        self._hurried.clear()
         self._notes = list(self._rooms.catalogue.degraded())
         await self._hear()
         snapshot = self._rooms.catalogue.current()
@@ -160,7 +159,7 @@ class Cycle:
             applied = applied.plus(part)
             await self._sight.introduce({s.info_hash for s in todo.started}, now)
             enough = 2 * applied.started_bytes >= self.policy.pace * room.quota
-            if not part.failed or enough or self._hurried:
+            if not part.failed or enough or self._hurried.is_set():
                 break
             again = (await measure(self._rooms, walk=False))[0]
             if again is None:
@@ -205,7 +204,9 @@ class Cycle:
             await self._look(hashes, field, now)
 
         over = room.over_quota > 0
-        proved = await self._leaving.decide(plan, look, over_quota=over, policy=self.policy, now=now)
+        proved = await self._leaving.decide(
+            plan, look, over_quota=over, policy=self.policy, now=now, called_off=self._hurried
+        )
         if proved is None or not proved.evictions:
             return Applied()
         holdings = self._rooms.engine.holdings()
@@ -241,12 +242,12 @@ class Cycle:
         plan = await self._plan(field, room, now)
         for _ in range(LOOKS_MAX - 1):
             ask = [h for h in targets(plan, self.policy, room) if h not in looked]
-            if not ask or self._hurried:
+            if not ask or self._hurried.is_set():
                 break
             await self._look(ask, field, now)
             looked.update(ask)
             plan = await self._plan(field, room, now)
-        may_start = not self._cooling and not self._hurried
+        may_start = not self._cooling and not self._hurried.is_set()
         todo = difference(
             replace(plan, order=tuple(s for s in plan.order if may_start and s.info_hash in looked)),
             holdings=self._rooms.engine.holdings(),

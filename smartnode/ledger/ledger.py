@@ -1,5 +1,5 @@
-"""What outlives a cycle, in SQLite: what was seen of swarms and mirrors, decisions, the volunteer's words, who this
-node is. Durable, and bounded but for the words.
+"""What outlives a cycle, in SQLite: what was seen of swarms and mirrors, who lied, decisions, the volunteer's words,
+who this node is. Durable, and bounded but for the words.
 
 One thread owns the connection. A damaged database is set aside and a new one begun: lost observations mean unknown,
 and unknown evicts nothing. Beyond the bounds a whole swarm is forgotten, the one looked at longest ago first: a view
@@ -19,6 +19,7 @@ import structlog
 from smartnode.domain.decision import Decision
 from smartnode.domain.identity import NODE_ID_LENGTH, NODE_ID_PREFIX, InfoHash, NodeId, node_id
 from smartnode.domain.mirror import Mirror
+from smartnode.domain.proof import Lie
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
@@ -28,11 +29,13 @@ from smartnode.ledger.file import open_reader, open_visitor, open_writer, transa
 from smartnode.ledger.rows import decision_of, decision_row
 from smartnode.ledger.tables import (
     forget_wish,
+    read_lies,
     read_mirrors,
     read_scrapes,
     read_tenures,
     read_views,
     read_wishes,
+    write_lies,
     write_mirrors,
     write_scrapes,
     write_tenures,
@@ -126,6 +129,14 @@ class Ledger:
         """Store durably, all or none, who was seen with what since when; it replaces what was known of each swarm."""
         if seen:
             await self._run(lambda: self._write(lambda db: write_tenures(db, seen, keep=self._rows_max)))
+
+    async def lies(self) -> Sequence[Lie]:
+        """Return who lied."""
+        return await self._run(lambda: self._read(read_lies, []))
+
+    async def remember_lies(self, lies: Sequence[Lie]) -> None:
+        """Store who lied durably, all or none, in place of what was stored before."""
+        await self._run(lambda: self._write(lambda db: write_lies(db, lies)))
 
     async def wishes(self) -> Sequence[Wish]:
         """Return every word of the volunteer, also those that another process has just said."""

@@ -6,6 +6,7 @@ bounded and made encodable.
 
 import zlib
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from smartnode.domain.decision import Decision
 from smartnode.domain.identity import InfoHash, info_hash, node_id
 from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield
+from smartnode.domain.proof import Lie
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
@@ -225,6 +227,23 @@ def wish_of(row: Row) -> Wish | None:
     name, word, item, at = row
     try:
         return Wish(info_hash=info_hash(name), word=Word(word), item=str(item), at=datetime.fromtimestamp(at, UTC))
+    except _NONSENSE:
+        return None
+
+
+def lie_row(lie: Lie) -> Row:
+    """Return a lie as a row of ``lies``."""
+    return lie.peer_id, lie.network, _stamp(lie.at), _text(lie.reason)
+
+
+def lie_of(row: Row) -> Lie | None:
+    """Return the lie of a row of ``lies``; None when the row makes no sense."""
+    peer_id, network, at, reason = row
+    try:
+        who = node_id(bytes(memoryview(peer_id)))
+        return Lie(
+            peer_id=who, network=str(ip_network(network)), at=datetime.fromtimestamp(at, UTC), reason=str(reason)
+        )
     except _NONSENSE:
         return None
 

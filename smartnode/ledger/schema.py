@@ -91,6 +91,13 @@ _FOURTH = (
         since BLOB NOT NULL,
         PRIMARY KEY (info_hash, peer_id)
     ) WITHOUT ROWID""",
+    """CREATE TABLE lies (
+        peer_id BLOB NOT NULL,
+        network TEXT NOT NULL,
+        at REAL NOT NULL,
+        reason TEXT NOT NULL,
+        PRIMARY KEY (peer_id, network)
+    ) WITHOUT ROWID""",
 )
 
 _STEPS = (_FIRST, _SECOND, _THIRD, _FOURTH)

@@ -2,7 +2,7 @@
 
 Bounded: beyond the bound the rows that say the least go first. The volunteer's words alone are never forgotten. A
 database of schema 1 (a reader does not bring it up) has no counts of trackers and no mirrors, one of schema 2 no words,
-one of schema 3 no ages of holders.
+one of schema 3 neither ages of holders nor lies.
 """
 
 import sqlite3
@@ -11,6 +11,7 @@ from typing import Final
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror
+from smartnode.domain.proof import Lie
 from smartnode.domain.swarm import Holder, SwarmView
 from smartnode.domain.tenure import Tenure
 from smartnode.domain.tracker import Scrape
@@ -18,6 +19,8 @@ from smartnode.domain.wishes import Wish, Word
 from smartnode.ledger.rows import (
     holder_of,
     holder_row,
+    lie_of,
+    lie_row,
     mirror_of,
     mirror_row,
     scrape_of,
@@ -38,6 +41,8 @@ WORDS_SCHEMA: Final = 3
 """The first schema that knows the volunteer's words."""
 TENURES_SCHEMA: Final = 4
 """The first schema that knows since when holders were seen."""
+LIES_SCHEMA: Final = 4
+"""The first schema that knows who lied."""
 
 _HOLDERS: Final = (
     "SELECT info_hash, peer_id, host, port, client, smartnode, pieces, num_pieces, first_seen, last_contact,"
@@ -153,6 +158,20 @@ def write_wish(database: sqlite3.Connection, wish: Wish) -> None:
 def forget_wish(database: sqlite3.Connection, info_hash: InfoHash, word: Word) -> None:
     """Take this word about a torrent back; another one stays."""
     database.execute("DELETE FROM words WHERE info_hash = ? AND word = ?", (info_hash, word.value))
+
+
+def read_lies(database: sqlite3.Connection) -> list[Lie]:
+    """Return who lied, in no order."""
+    if version_of(database) < LIES_SCHEMA:
+        return []
+    rows = database.execute("SELECT peer_id, network, at, reason FROM lies")
+    return [lie for lie in map(lie_of, rows) if lie is not None]
+
+
+def write_lies(database: sqlite3.Connection, lies: Iterable[Lie]) -> None:
+    """Store who lied in place of what was stored before; the book that they come from is bounded."""
+    database.execute("DELETE FROM lies")
+    database.executemany("INSERT OR REPLACE INTO lies VALUES (?, ?, ?, ?)", [lie_row(lie) for lie in lies])
 
 
 def _forget_swarms(database: sqlite3.Connection, *, keep: int) -> None:

@@ -30,7 +30,8 @@ class Rival:
 
     *group*: its network (/24, /48), or the operator that it shares with others. *holds*: seen with the segment within
     A_guard, by connection or probe. *age*: how long ago it was first seen with the segment. *proved*: blocks of it were
-    compared with our own within A_guard; None: not tried, or it did not answer.
+    compared with our own within A_guard; False: asked in this epoch, it lied, lacked it, or did not answer; None: not
+    asked.
     """
 
     node: NodeId

@@ -27,7 +27,11 @@ class Liars:
         self._most = most
         self._by_id: dict[bytes, Lie] = {}
         self._by_network: dict[str, Lie] = {}
-        for lie in sorted(lies, key=lambda each: each.at):
+        self.recall(lies)
+
+    def recall(self, lies: Iterable[Lie]) -> None:
+        """Take up lies, in any order."""
+        for lie in sorted((*lies, *self._by_id.values(), *self._by_network.values()), key=lambda each: each.at):
             self._add(lie)
 
     def note(self, address: Address, peer_id: bytes, *, reason: str, now: datetime) -> None:

@@ -18,7 +18,7 @@ import structlog
 
 from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.domain.pieces import Bytes
-from smartnode.domain.proof import Challenge, Outcome, Verdict
+from smartnode.domain.proof import Challenge, Lie, Outcome, Verdict
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 from smartnode.errors import SwarmError
 from smartnode.swarm.liars import Liars
@@ -163,6 +163,14 @@ class Observer:
             self.liars.note(address, challenge.holder, reason=outcome.reason, now=self._clock())
             log.warning("swarm.liar", info_hash=challenge.info_hash, reason=outcome.reason)
         return outcome
+
+    def know(self, lies: Iterable[Lie]) -> None:
+        """Take up who lied before."""
+        self.liars.recall(lies)
+
+    def lies(self, now: datetime) -> tuple[Lie, ...]:
+        """Return who lied in the last day."""
+        return self.liars.lies(now)
 
     async def _one(self, look: LookAt, now: datetime) -> SwarmView:
         in_dht, in_trackers = await asyncio.gather(self._ask_dht(look), self._ask_trackers(look, now))

@@ -88,7 +88,9 @@ def test_age_begins_anew_with_every_break() -> None:
 
 
 def test_proofs_grow_old() -> None:
-    """A proof counts for A_guard and for its own segment; nobody who was not asked is proved or a liar."""
+    """A proof counts for A_guard and a failed one for the epoch, each for its own segment; nobody who was not asked is
+    proved or a liar.
+    """
     epochs = Epochs(name(0))
     see(epochs, QUIET, holder(1, QUIET), holder(2, QUIET))
     epochs.proved(name(1), (SWARM, 0), holds=True, now=QUIET)
@@ -99,8 +101,44 @@ def test_proofs_grow_old() -> None:
     see(epochs, later, holder(1, later))
     assert {r.node: (r.proved, r.holds) for r in told(epochs, later).rivals} == {
         name(1): (None, True),
-        name(2): (None, False),
+        name(2): (False, False),
     }
+    after = QUIET + timedelta(hours=2)
+    see(epochs, after, holder(1, after), holder(2, after))
+    assert {r.proved for r in told(epochs, after).rivals} == {None}
+
+
+def test_who_did_not_answer_is_passed_over() -> None:
+    """Silence counts for all segments until the epoch ends, unless the node proved one or is seen elsewhere."""
+    epochs = Epochs(name(0))
+    one = holder(1, QUIET)
+    see(epochs, QUIET, one, holder(2, QUIET))
+    epochs.proved(name(1), (SWARM, 0), holds=True, now=QUIET)
+    epochs.failed(name(1), one.address, lied=False, now=QUIET)
+    said = {n: {r.node: r.proved for r in told(epochs, QUIET, n).rivals} for n in (0, 1)}
+    assert said == {0: {name(1): True, name(2): None}, 1: {name(1): False, name(2): None}}
+    see(epochs, LATER, holder(1, LATER, host="203.0.113.1"))
+    assert {r.node: r.proved for r in told(epochs, LATER, 1).rivals} == {name(1): None, name(2): None}
+    see(epochs, LATER, replace(one, last_contact=LATER))
+    assert {r.node: r.proved for r in told(epochs, LATER, 1).rivals} == {name(1): False, name(2): None}
+    after = QUIET + timedelta(hours=2)
+    see(epochs, after, holder(1, after))
+    assert {r.proved for r in told(epochs, after, 1).rivals} == {None}
+
+
+def test_a_lie_voids_what_was_proved() -> None:
+    """Who lied about one segment, and whoever shares its network, is proved for none, wherever it is seen."""
+    epochs = Epochs(name(0))
+    liar, neighbour, other = holder(1, QUIET), holder(2, QUIET, host="198.51.1.77"), holder(3, QUIET)
+    see(epochs, QUIET, liar, neighbour, other)
+    for number in (1, 2, 3):
+        epochs.proved(name(number), (SWARM, 0), holds=True, now=QUIET)
+    epochs.failed(name(1), liar.address, lied=True, now=QUIET)
+    for segment, honest in ((0, True), (1, None)):
+        said = {r.node: r.proved for r in told(epochs, QUIET, segment).rivals}
+        assert said == {name(1): False, name(2): False, name(3): honest}
+    see(epochs, LATER, holder(1, LATER, host="203.0.113.1"))
+    assert {r.node: r.proved for r in told(epochs, LATER, 1).rivals}[name(1)] is False
 
 
 @pytest.mark.parametrize("changed", ["foreign", "old", "short", "hearsay"])

@@ -1,5 +1,6 @@
 """The book of liars: found by id or by network, for a day, and never more than so many."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -66,6 +67,19 @@ def test_who_lies_again_is_not_the_next_to_go() -> None:
         liars.note(place, place.host.encode(), reason="x", now=NOW + timedelta(seconds=second))
     assert liars.find(places[0], b"93.184.1.1", now=NOW) is not None
     assert liars.find(places[1], b"93.184.2.1", now=NOW) is None
+
+
+def test_what_is_recalled_is_older_or_newer() -> None:
+    """Lies from before a restart join those of now; of two about one peer the later counts, whichever came first."""
+    liars = book_of_one()
+    (lie,) = liars.lies(NOW)
+    older = replace(lie, at=NOW - timedelta(hours=1))
+    elsewhere = replace(older, peer_id=OTHER, network=ELSEWHERE.network)
+    liars.recall([elsewhere, older])
+    assert liars.lies(NOW) == (elsewhere, lie)
+    newer = replace(lie, at=NOW + timedelta(hours=1))
+    liars.recall([newer])
+    assert liars.find(THERE, LIAR, now=NOW) == newer
 
 
 def test_a_flood_from_one_network_pushes_out_no_other() -> None:
