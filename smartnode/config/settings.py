@@ -200,6 +200,7 @@ class CycleKeys(Section):
     a_max: Duration = Field(default=timedelta(hours=6), description="older views are unknown")
     t_mem: Duration = Field(default=timedelta(hours=72), description="how long an offline holder counts")
     t_urg: Duration = Field(default=timedelta(hours=2), description="no holder online for this long: urgent")
+    t_usual: Duration = Field(default=timedelta(hours=12), description="the same while few nodes are away")
 
 
 class Settings(Section):

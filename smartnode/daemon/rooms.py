@@ -221,6 +221,7 @@ def policy_of(settings: Settings) -> Policy:
         a_max=cycle.a_max,
         t_mem=cycle.t_mem,
         t_urg=cycle.t_urg,
+        t_usual=cycle.t_usual,
         a_guard=cycle.a_guard,
         gamma=cycle.gamma,
         gamma_many=min(Policy().gamma_many, cycle.gamma),

@@ -3,7 +3,8 @@
 - A holder counts for a segment when it has all of its pieces and was in contact within T_mem. Holders that share a
   peer id or an address are one, seen last with the newest of their bitfields; this node itself is none of them.
 - A segment in progress elsewhere (some of its pieces, at a holder that is still downloading) counts once.
-- Urgent: when the swarm was last looked at, every holder of the segment had been offline for T_urg, so nobody counts.
+- Urgent: when the swarm was last looked at, every holder of the segment had been offline for longer than the policy's
+  patience (T_urg, or more while few nodes are away), so nobody counts.
   Absence is measured at the look, because not having looked is no evidence that somebody left.
 - A view never looked at, or older than A_max, is not *known*. Its copies within T_mem are still remembered: they
   describe the archive's capacity, and never a segment that is about to be fetched or evicted.
@@ -38,8 +39,12 @@ class Health:
     coming: NDArray[np.int64]
 
 
-def observe(view: SwarmView | None, cut: Cut, *, policy: Policy, node: NodeId, now: datetime) -> Health:
-    """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed."""
+def observe(
+    view: SwarmView | None, cut: Cut, *, policy: Policy, patience: timedelta, node: NodeId, now: datetime
+) -> Health:
+    """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed. *patience*: how
+    long all holders of a segment may be offline.
+    """
     copies, coming, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(3))
     if view is None or view.looked_at is None:
         return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming)
@@ -50,7 +55,7 @@ def observe(view: SwarmView | None, cut: Cut, *, policy: Policy, node: NodeId, n
         have = holder.pieces.to_array()
         whole = cut.whole(have)
         copies += whole
-        if view.looked_at - holder.last_contact <= policy.t_urg:
+        if view.looked_at - holder.last_contact <= patience:
             online |= whole
         if holder.progressed_at is not None and is_within(policy.t_progress, holder.progressed_at, now):
             coming |= cut.touched(have) & ~whole

@@ -37,7 +37,7 @@ class Policy:
     a_max: timedelta = timedelta(hours=6)
     t_mem: timedelta = timedelta(hours=72)
     t_urg: timedelta = timedelta(hours=2)
-    t_usual: timedelta = timedelta(hours=8)
+    t_usual: timedelta = timedelta(hours=12)
     many_away: float = 0.25
     t_progress: timedelta = timedelta(minutes=30)
     a_guard: timedelta = timedelta(minutes=5)

@@ -18,6 +18,7 @@ from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import SegmentRef
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.wishes import Word
+from smartnode.planning.absence import away
 from smartnode.planning.demand import WORTH, Demand, demand
 from smartnode.planning.field import Field, lay_out
 from smartnode.planning.health import Health, observe
@@ -70,9 +71,10 @@ def survey(
     torrents: list[Surveyed] = []
     own: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     first = 0
+    patience = policy.patience(away(views.values(), node=node, policy=policy, now=now))
     for placed in roster:
         cut, view = Cut.of(placed.layout), views.get(placed.info_hash)
-        health = observe(view, cut, policy=policy, node=node, now=now)
+        health = observe(view, cut, policy=policy, patience=patience, node=node, now=now)
         readers = demand(view, placed.holding, policy=policy, node=node, now=now)
         torrents.append(Surveyed(placed=placed, view=view, cut=cut, health=health, demand=readers, first=first))
         own.append(_own(placed, cut))

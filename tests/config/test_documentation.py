@@ -56,6 +56,7 @@ CONTRACT: dict[str, set[str] | None] = {
         "a_max",
         "t_mem",
         "t_urg",
+        "t_usual",
     },
     "protocol": {"epoch", "quiet_window", "k", "swap_period", "holder_age_swap", "holder_age_shrink", "clock"},
 }

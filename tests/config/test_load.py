@@ -53,6 +53,7 @@ a_guard = "2 s"
 a_max = "1 h"
 t_mem = "2 d"
 t_urg = "30 min"
+t_usual = "40 min"
 [protocol]
 epoch = "30 s"
 quiet_window = "5 s"
@@ -99,10 +100,11 @@ def test_every_key_of_a_file_arrives(tmp_path: Path) -> None:
     assert (found.api.host, found.api.port) == ("::1", 0)
     assert (found.cycle.interval, found.cycle.probes, found.cycle.pace) == (timedelta(minutes=5), 7, 0.25)
     assert (found.cycle.kappa, found.cycle.lambda_) == (0.1, 2)
-    assert (found.cycle.a_max, found.cycle.t_mem, found.cycle.t_urg) == (
+    assert (found.cycle.a_max, found.cycle.t_mem, found.cycle.t_urg, found.cycle.t_usual) == (
         timedelta(hours=1),
         timedelta(days=2),
         timedelta(minutes=30),
+        timedelta(minutes=40),
     )
     assert (found.cycle.gamma, found.cycle.hysteresis, found.cycle.a_guard) == (0.2, 0.5, timedelta(seconds=2))
     keys = found.protocol
@@ -126,6 +128,7 @@ def test_the_environment_alone_says_the_same(tmp_path: Path) -> None:
         "SMARTNODE_CYCLE__A_MAX": "1 h",
         "SMARTNODE_CYCLE__T_MEM": "48 h",
         "SMARTNODE_CYCLE__T_URG": "0.5 h",
+        "SMARTNODE_CYCLE__T_USUAL": "40 min",
         "SMARTNODE_CYCLE__A_GUARD": "2",
         "SMARTNODE_PROTOCOL__EPOCH": "30",
         "SMARTNODE_PROTOCOL__QUIET_WINDOW": "5 s",

@@ -45,7 +45,7 @@ def test_an_empty_configuration_is_the_rule_as_simulated(tmp_path: Path) -> None
 
 def test_every_parameter_arrives(tmp_path: Path) -> None:
     """Local parameters and the terms of a network of one's own; gamma bounds its own lower value."""
-    cycle = 'gamma = 0.05\nhysteresis = 2.5\na_guard = "1 s"\nt_mem = "5 h"\nt_urg = "3 h"\n'
+    cycle = 'gamma = 0.05\nhysteresis = 2.5\na_guard = "1 s"\nt_mem = "5 h"\nt_urg = "3 h"\nt_usual = "4 h"\n'
     protocol = (
         'epoch = "30 s"\nquiet_window = "5 s"\nk = 3\nswap_period = "20 s"\n'
         'holder_age_swap = "10 s"\nholder_age_shrink = "15 s"\n'
@@ -58,6 +58,7 @@ def test_every_parameter_arrives(tmp_path: Path) -> None:
         a_guard=timedelta(seconds=1),
         t_mem=timedelta(hours=5),
         t_urg=timedelta(hours=3),
+        t_usual=timedelta(hours=4),
         terms=Terms(
             epoch=timedelta(seconds=30),
             quiet=timedelta(seconds=5),

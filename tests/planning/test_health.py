@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 def _observe(world: Any, view: SwarmView | None) -> Health:
-    return observe(view, Cut.of(LAYOUT), policy=Policy(), node=world.node, now=world.now)
+    return observe(view, Cut.of(LAYOUT), policy=Policy(), patience=Policy().t_urg, node=world.node, now=world.now)
 
 
 def test_a_copy_is_all_pieces_of_a_segment(world: Any) -> None:
