@@ -241,14 +241,16 @@ def why_json(status: NodeStatus, item: Item, now: datetime) -> Json:
     view = status.views.get(torrent.info_hash) if torrent else None
     word = next((w.word for w in status.wishes if torrent and w.info_hash == torrent.info_hash), None)
     plan = status.plan
-    said = (
-        {} if plan is None else {"fetch": plan.fetch, "keep": plan.keep, "evict": plan.evict, "declined": plan.declined}
-    )
+    said = {}
+    if plan is not None:
+        told = {"fetch": plan.fetch, "keep": plan.keep, "evict": plan.evict}
+        said = {name: [e for e in entries if e.item == item.key] for name, entries in told.items()}
+        said["declined"] = list(plan.declined.of(item.key))
     return {
         **item_json(item),
         "word": word,
         "held": held_json(held, word) if held else None,
         "view": view_json(view, now) if view else None,
         "mirrors": [mirror_json(m, now) for m in (status.mirrors.get(torrent.info_hash, ()) if torrent else ())],
-        "plan": {name: [entry_json(e) for e in entries if e.item == item.key] for name, entries in said.items()},
+        "plan": {name: [entry_json(e) for e in entries] for name, entries in said.items()},
     }

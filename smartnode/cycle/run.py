@@ -255,7 +255,7 @@ class Cycle:
             policy=self.policy,
             layouts=field.layouts,
         )
-        return replace(plan, declined=(*plan.declined, *field.waiting)), todo
+        return replace(plan, declined=plan.declined.plus(field.waiting)), todo
 
     def _survey(self, items: Sequence[Item], now: datetime) -> Field:
         return survey(

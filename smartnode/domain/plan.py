@@ -2,8 +2,11 @@
 nothing.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
+from typing import overload
 
 from smartnode.domain.identity import InfoHash, ItemKey
 from smartnode.domain.pieces import Bytes, PieceRange
@@ -55,6 +58,51 @@ class PlanEntry:
     permitted: bool = True
 
 
+Part = tuple[ItemKey, Callable[[], PlanEntry]]
+"""The item of an entry, and what makes the entry."""
+
+
+class Entries(Sequence[PlanEntry]):
+    """Entries that are made when somebody reads them: what a plan of a whole archive declines is thousands of them, and
+    a cycle reads none. Equal to any sequence of the same entries.
+    """
+
+    def __init__(self, parts: Iterable[Part] = (), *, ready: Iterable[PlanEntry] = ()) -> None:
+        """Take what is *ready*, then the item of each entry and what makes it; the makers are pure."""
+        given: Iterable[Part] = ((entry.item, partial(_as_is, entry)) for entry in ready)
+        self._parts: tuple[Part, ...] = (*given, *parts)
+
+    @overload
+    def __getitem__(self, index: int) -> PlanEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[PlanEntry, ...]: ...
+    def __getitem__(self, index: int | slice) -> PlanEntry | tuple[PlanEntry, ...]:
+        if isinstance(index, slice):
+            return tuple(make() for _, make in self._parts[index])
+        return self._parts[index][1]()
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def of(self, item: ItemKey) -> tuple[PlanEntry, ...]:
+        """Return the entries of one item; no others are made."""
+        return tuple(make() for key, make in self._parts if key == item)
+
+    def plus(self, more: Iterable[PlanEntry]) -> "Entries":
+        """Return these and *more* after them."""
+        return Entries((*self._parts, *((entry.item, partial(_as_is, entry)) for entry in more)))
+
+
+def _as_is(entry: PlanEntry) -> PlanEntry:
+    return entry
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentRef:
     """One segment of one torrent: its 0-based number, its pieces, its bytes."""
@@ -77,7 +125,7 @@ class Plan:
     fetch: tuple[PlanEntry, ...]
     keep: tuple[PlanEntry, ...]
     evict: tuple[PlanEntry, ...]
-    declined: tuple[PlanEntry, ...]
+    declined: Entries
     order: tuple[SegmentRef, ...]
     evictions: tuple[SegmentRef, ...]
     quota_bytes: Bytes

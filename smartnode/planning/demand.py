@@ -6,15 +6,15 @@
   at the speed that was seen of it. A speed that was not seen is unknown, and unknown is no demand.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from smartnode.domain.holding import Holding
-from smartnode.domain.identity import NodeId
 from smartnode.domain.swarm import Holder, SwarmView
 from smartnode.domain.tracker import WINDOW
-from smartnode.planning.health import distinct, is_within
+from smartnode.planning.health import is_within
 from smartnode.planning.policy import Policy
 
 WORTH: Final = 1.5
@@ -37,16 +37,19 @@ class Demand:
         return bool(self.downloads) or self.slow > 0
 
 
-def demand(view: SwarmView | None, own: Holding | None, *, policy: Policy, node: NodeId, now: datetime) -> Demand:
-    """Tell what was seen of readers of one torrent of which this node holds *own*."""
+def demand(
+    view: SwarmView | None, holders: Sequence[Holder], own: Holding | None, *, policy: Policy, now: datetime
+) -> Demand:
+    """Tell what was seen of readers of one torrent of which this node holds *own*; *holders*: the distinct ones of the
+    view.
+    """
     if view is None:
         return Demand()
-    holders = distinct(view.holders, node)
     slow = sum(_is_slow(h) for h in holders if is_within(policy.a_max, h.last_contact, now))
     return Demand(downloads=_downloads(view, holders, own, now), slow=slow)
 
 
-def _downloads(view: SwarmView, holders: list[Holder], own: Holding | None, now: datetime) -> int | None:
+def _downloads(view: SwarmView, holders: Sequence[Holder], own: Holding | None, now: datetime) -> int | None:
     scrape = view.scrape
     if scrape is None or scrape.before_at is None or scrape.downloads is None:
         return None

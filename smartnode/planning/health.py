@@ -10,19 +10,28 @@
   describe the archive's capacity, and never a segment that is about to be fetched or evicted.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smartnode.domain.identity import NodeId
+from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Holder, SwarmView
 from smartnode.planning.policy import Policy
 from smartnode.planning.segments import Cut
 
 _CLOCK_SLACK = timedelta(minutes=5)
+
+REMEMBERED: Final = 32_768
+"""Bitfields whose segments are remembered between plans, because most views do not change from one to the next."""
+
+REMEMBERED_PIECES: Final = 16_384
+"""Longer bitfields are not remembered, so that all of them together take at most 64 MiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -40,35 +49,59 @@ class Health:
 
 
 def observe(
-    view: SwarmView | None, cut: Cut, *, policy: Policy, patience: timedelta, node: NodeId, now: datetime
+    view: SwarmView | None,
+    holders: Sequence[Holder],
+    cut: Cut,
+    *,
+    policy: Policy,
+    patience: timedelta,
+    now: datetime,
 ) -> Health:
-    """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed. *patience*: how
-    long all holders of a segment may be offline.
+    """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed. *holders*: the
+    distinct ones of the view. *patience*: how long all holders of a segment may be offline.
     """
     copies, coming, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(3))
     if view is None or view.looked_at is None:
         return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming)
     known = is_within(policy.a_max, view.looked_at, now)
-    for holder in distinct(view.holders, node):
+    for holder in holders:
         if holder.pieces.length != cut.layout.num_pieces or not is_within(policy.t_mem, holder.last_contact, now):
             continue
-        have = holder.pieces.to_array()
-        whole = cut.whole(have)
+        whole, begun = _remembered(holder.pieces, cut)
         copies += whole
         if view.looked_at - holder.last_contact <= patience:
             online |= whole
         if holder.progressed_at is not None and is_within(policy.t_progress, holder.progressed_at, now):
-            coming |= cut.touched(have) & ~whole
+            coming |= begun
     copies[online == 0] = 0
     age = max(now - view.looked_at, timedelta(0))
     return Health(known=known, age=age, mirrors=view.mirrors if known else None, copies=copies, coming=coming)
 
 
+def _remembered(pieces: Bitfield, cut: Cut) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    return _kept(pieces, cut) if pieces.length <= REMEMBERED_PIECES else _segments(pieces, cut)
+
+
+def _segments(pieces: Bitfield, cut: Cut) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Segments that are whole in *pieces*, and those that are begun and not whole; not to be written to."""
+    have = pieces.to_array()
+    whole = cut.whole(have)
+    begun = cut.touched(have) & ~whole
+    whole.flags.writeable = begun.flags.writeable = False
+    return whole, begun
+
+
+_kept = lru_cache(maxsize=REMEMBERED)(_segments)
+
+
 def distinct(holders: Iterable[Holder], node: NodeId) -> list[Holder]:
     """One holder per peer: joined through shared peer ids and addresses, the newest sighting of each; never *node*."""
+    others = sorted((h for h in holders if h.peer_id != node), key=_age_order)
+    if len({h.address for h in others}) == len({h.peer_id for h in others}) == len(others):
+        return others  # the usual case, in a tenth of the time
     group: dict[object, int] = {}
     newest: dict[int, Holder] = {}
-    for holder in sorted((h for h in holders if h.peer_id != node), key=_age_order):
+    for holder in others:
         names: list[object] = [holder.address]
         if holder.peer_id.strip(b"\0"):  # some clients send no id at all
             names.append(holder.peer_id)

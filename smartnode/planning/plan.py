@@ -5,7 +5,7 @@ free quota is for) -> exchange (what a full node gives up for something rarer) -
 is held is in *keep* or in *evictions*; what is promised and not in its torrent's *keep* is dropped by `difference.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smartnode.domain.holding import Holding
-from smartnode.domain.identity import InfoHash, NodeId
+from smartnode.domain.identity import InfoHash, ItemKey, NodeId
 from smartnode.domain.pieces import Bytes
-from smartnode.domain.plan import Plan, PlanEntry, Rule
+from smartnode.domain.plan import Entries, Plan, PlanEntry, Rule
 from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.wishes import NO_WISHES, Wishes
@@ -85,7 +85,7 @@ def make_plan(
             *_shrunk(field, leaving, room, bench),
             *_swapped(field, swapped, swaps, bench),
         ),
-        declined=(*unplaced, *_declined(field, choice, room)),
+        declined=Entries(_declined(field, choice, room), ready=unplaced),
         order=tuple(field.ref(index, int(field.cost[index])) for index in choice.chosen.tolist()),
         evictions=tuple(field.ref(index, int(field.held[index])) for index in gone.tolist()),
         contested=tuple(
@@ -227,18 +227,31 @@ def _swapped(field: Survey, indices: NDArray[np.int64], swaps: Exchange, bench: 
     ]
 
 
-def _declined(field: Survey, choice: Choice, room: Room) -> tuple[PlanEntry, ...]:
+def _declined(field: Survey, choice: Choice, room: Room) -> Iterator[tuple[ItemKey, Callable[[], PlanEntry]]]:
     """Segments that could be fetched and are not, once per torrent and rule."""
-    entries: list[PlanEntry] = []
     for indices, rule in (
         (choice.covered, Rule.ENOUGH_COPIES),
         (choice.sated, Rule.NOT_SELECTED),
         (choice.crowded, Rule.NO_ROOM),
     ):
-        for group, _ in _groups(field, indices, (rule,) * len(indices)):
-            reason = because.declining(field, group, rule, choice=choice, room=room)
-            entries.append(because.entry(field, group.tolist(), reason, field.cost))
-    return tuple(entries)
+        for group in _by_torrent(field, indices):
+            key = field.torrents[int(field.owner[group[0]])].placed.key
+            yield key, partial(_decline, field, group, rule, choice, room)
+
+
+def _decline(field: Survey, group: NDArray[np.int64], rule: Rule, choice: Choice, room: Room) -> PlanEntry:
+    reason = because.declining(field, group, rule, choice=choice, room=room)
+    return because.entry(field, group.tolist(), reason, field.cost)
+
+
+def _by_torrent(field: Survey, indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Segments per torrent; groups in the order of their first segment, segments in theirs."""
+    if not len(indices):
+        return []
+    owners = field.owner[indices]
+    order = np.argsort(owners, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(owners[order])) + 1)
+    return [indices[group] for group in sorted(groups, key=lambda group: int(group[0]))]
 
 
 def _groups(field: Survey, indices: NDArray[np.int64], rules: Sequence[Rule]) -> list[tuple[NDArray[np.int64], Rule]]:

@@ -21,7 +21,7 @@ from smartnode.domain.wishes import Word
 from smartnode.planning.absence import away
 from smartnode.planning.demand import WORTH, Demand, demand
 from smartnode.planning.field import Field, lay_out
-from smartnode.planning.health import Health, observe
+from smartnode.planning.health import Health, distinct, observe
 from smartnode.planning.policy import Policy
 from smartnode.planning.ranks import fetch_ranks
 from smartnode.planning.roster import Placed
@@ -74,8 +74,9 @@ def survey(
     patience = policy.patience(away(views.values(), node=node, policy=policy, now=now))
     for placed in roster:
         cut, view = Cut.of(placed.layout), views.get(placed.info_hash)
-        health = observe(view, cut, policy=policy, patience=patience, node=node, now=now)
-        readers = demand(view, placed.holding, policy=policy, node=node, now=now)
+        holders = [] if view is None else distinct(view.holders, node)
+        health = observe(view, holders, cut, policy=policy, patience=patience, now=now)
+        readers = demand(view, holders, placed.holding, policy=policy, now=now)
         torrents.append(Surveyed(placed=placed, view=view, cut=cut, health=health, demand=readers, first=first))
         own.append(_own(placed, cut))
         first += cut.count

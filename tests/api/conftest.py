@@ -14,7 +14,7 @@ from smartnode.domain.holding import Holding
 from smartnode.domain.identity import InfoHash, ItemKey, NodeId
 from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.domain.pieces import Bitfield, Bytes, Layout, PieceRange
-from smartnode.domain.plan import Because, Plan, PlanEntry, Rule
+from smartnode.domain.plan import Because, Entries, Plan, PlanEntry, Rule
 from smartnode.domain.quota import Room
 from smartnode.domain.status import CatalogueStatus, HeldItem, NodeStatus, State
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
@@ -94,7 +94,7 @@ class OneStatus:
             fetch=(entry,),
             keep=(),
             evict=(),
-            declined=(),
+            declined=Entries(),
             order=(),
             evictions=(),
             quota_bytes=Bytes(1000),

@@ -9,6 +9,7 @@ import pytest
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.tracker import Scrape
 from smartnode.planning.demand import Demand, demand
+from smartnode.planning.health import distinct
 from smartnode.planning.policy import Policy
 
 PIECES = 320
@@ -23,7 +24,7 @@ def counted(world: Any, now: int | None, before: int | None, *, days: float = 3)
 def seen(world: Any, *holders: Any, own: Any = None, scrape: Scrape | None = None) -> Demand:
     """The demand for a torrent with *holders*."""
     view = replace(world.view(1, *holders), scrape=scrape)
-    return demand(view, own, policy=Policy(), node=world.node, now=world.now)
+    return demand(view, distinct(view.holders, world.node), own, policy=Policy(), now=world.now)
 
 
 def leecher(world: Any, number: int = 1, **changed: Any) -> Any:

@@ -19,7 +19,14 @@ HOUR = timedelta(hours=1)
 
 
 def _observe(world: Any, view: SwarmView | None) -> Health:
-    return observe(view, Cut.of(LAYOUT), policy=Policy(), patience=Policy().t_urg, node=world.node, now=world.now)
+    return observe(
+        view,
+        () if view is None else distinct(view.holders, world.node),
+        Cut.of(LAYOUT),
+        policy=Policy(),
+        patience=Policy().t_urg,
+        now=world.now,
+    )
 
 
 def test_a_copy_is_all_pieces_of_a_segment(world: Any) -> None:
