@@ -16,7 +16,7 @@ SOURCES := $(shell find smartnode -name '*.py') pyproject.toml README.md LICENSE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check soak simulate lock clean
+.PHONY: help demo test check soak simulate bench lock clean
 
 help: ## what each target does
 	@sed -nE 's/^([a-z]+):[^#]*## /\1\t/p' Makefile | expand -t 8
@@ -51,6 +51,9 @@ simulate: $(VENV)/.dev ## fleets against the targets of the placement rule; SIMU
 COMPILE = env -u UV_INDEX -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL UV_CUSTOM_COMPILE_COMMAND="make lock" \
 	$(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --only-binary :all: --no-strip-extras $(LOCK_OPTIONS)
+
+bench: $(VENV)/.dev ## what planning costs beside a sort of as many numbers
+	OPENBLAS_NUM_THREADS=1 $(PY) benchmarks/planning_cost.py
 
 lock: $(VENV)/.dev ## resolve requirements/*.txt again; LOCK_OPTIONS=--upgrade takes newer releases
 	$(COMPILE) pyproject.toml --extra dev -o requirements/dev.txt

@@ -79,7 +79,7 @@ def observe(
 
 
 def _remembered(pieces: Bitfield, cut: Cut) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    return _kept(pieces, cut) if pieces.length <= REMEMBERED_PIECES else _segments(pieces, cut)
+    return segments_of(pieces, cut) if pieces.length <= REMEMBERED_PIECES else _segments(pieces, cut)
 
 
 def _segments(pieces: Bitfield, cut: Cut) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -91,7 +91,7 @@ def _segments(pieces: Bitfield, cut: Cut) -> tuple[NDArray[np.bool_], NDArray[np
     return whole, begun
 
 
-_kept = lru_cache(maxsize=REMEMBERED)(_segments)
+segments_of = lru_cache(maxsize=REMEMBERED)(_segments)
 
 
 def distinct(holders: Iterable[Holder], node: NodeId) -> list[Holder]:

@@ -170,11 +170,18 @@ def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64])
             continue
         own = slice(torrent.first, torrent.first + cut.count)
         pieces = cut.layout.num_pieces
-        out = np.repeat(leaving[own], cut.step)[:pieces]
-        unasked = np.repeat(unpromised[own] | leaving[own], cut.step)[:pieces]
-        have, wanted = holding.have.to_array(), holding.missing.to_array()
-        kept = (have & ~out) | (wanted & ~unasked)
-        if not (kept.any() or wanted.any()):
+        have = holding.have.to_array()
+        kept, promised, unpromised_bytes = have, Bytes(0), Bytes(0)
+        if leaving[own].any():
+            kept = have & ~np.repeat(leaving[own], cut.step)[:pieces]
+        staying = total(field.held[own][~leaving[own]])
+        if holding.wanted != holding.have:
+            wanted = holding.missing.to_array()
+            unasked = np.repeat(unpromised[own] | leaving[own], cut.step)[:pieces]
+            promised = total(cut.bytes_in(wanted & ~unasked))
+            unpromised_bytes = total(cut.bytes_in(wanted & unasked))
+            kept = kept | (wanted & ~unasked)
+        if not (kept.any() or unpromised_bytes):
             continue
         entries.append(
             PlanEntry(
@@ -183,12 +190,7 @@ def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64])
                 segments=cut.runs(kept),
                 bytes=total(cut.bytes_in(kept)),
                 item_bytes=cut.layout.total_size,
-                because=because.keeping(
-                    torrent,
-                    have=total(cut.bytes_in(have & ~out)),
-                    promised=total(cut.bytes_in(wanted & ~unasked)),
-                    dropped=total(cut.bytes_in(wanted & unasked)),
-                ),
+                because=because.keeping(torrent, have=staying, promised=promised, dropped=unpromised_bytes),
             )
         )
     return tuple(entries)

@@ -4,7 +4,8 @@
 - What all nodes together still have to move is mv = max(D, E): D bytes are missing below F copies, E lie above F + 1.
   While the swarm grows by more than mv / 4 since the last cycle the growth will mend it, so nothing is swapped.
 - One node's share is x = gamma * mv * q / C^ bytes: together the nodes move gamma of it, whoever they are and however
-  many. A share that is no whole segment is rounded by a number of the node and the period, never by chance.
+  many. A node that lately saw a part of the archive takes that part for the whole. A share that is no whole segment is
+  rounded by a number of the node and the period, never by chance.
 - A segment may go while it is covered, without this copy, at least `hysteresis` more than the one that would come. What
   comes is counted by what really goes: a segment that the guard keeps leaves its partner to the next one, otherwise
   the rarest would wait for those few holders that happen to head the list and are refused. What has the volunteer's
@@ -54,7 +55,8 @@ def exchange(field: Field, *, gate: int, quota: Bytes, growth: Bytes, policy: Po
     u, weight = field.coverage[seen], field.size[seen].astype(np.float64)
     missing = float((weight * np.maximum(gate - 1 - u, 0.0)).sum())
     spare = float((weight * np.maximum(u - gate, 0.0)).sum())
-    moving, capacity = max(missing, spare), field.capacity
+    whole = float(field.size[field.offered].sum()) / max(1.0, float(weight.sum()))
+    moving, capacity = max(missing, spare) * whole, field.capacity
     if moving <= 0 or capacity <= 0 or growth > GROWTH_LIMIT * moving:
         return NOTHING
     gamma = policy.gamma_many if capacity > MANY * quota else policy.gamma
