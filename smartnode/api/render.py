@@ -182,6 +182,7 @@ def _holder_json(holder: Holder, now: datetime) -> Json:
         "client": holder.client,
         "smartnode": holder.smartnode,
         "pieces": holder.pieces.count(),
+        "pieces_of": holder.pieces.length,
         "upload_only": holder.upload_only,
         "pieces_per_s": holder.rate,
         "witness": holder.witness.value,
@@ -199,7 +200,12 @@ def entry_json(entry: PlanEntry) -> Json:
         "bytes": entry.bytes,
         "item_bytes": entry.item_bytes,
         "permitted": entry.permitted,
-        "because": {"rule": entry.because.rule.value, "text": entry.because.text, "evidence": entry.because.evidence},
+        "because": {
+            "rule": entry.because.rule.value,
+            "text": entry.because.text,
+            "evidence": entry.because.evidence,
+            "change": entry.because.change,
+        },
     }
 
 
@@ -252,5 +258,6 @@ def why_json(status: NodeStatus, item: Item, now: datetime) -> Json:
         "held": held_json(held, word) if held else None,
         "view": view_json(view, now) if view else None,
         "mirrors": [mirror_json(m, now) for m in (status.mirrors.get(torrent.info_hash, ()) if torrent else ())],
+        "level": None if plan is None else plan.level,
         "plan": {name: [entry_json(e) for e in entries] for name, entries in said.items()},
     }

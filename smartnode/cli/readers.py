@@ -13,6 +13,14 @@ from smartnode.errors import NodeUnreachableError, SmartnodeError
 
 ANSWER_DEADLINE_S = 10.0
 
+_HOW = {
+    "wire_probe": "asked directly",
+    "peer_info": "connected to this node",
+    "dht": "named by the DHT",
+    "tracker": "named by a tracker",
+}
+"""How a fact was seen, for people."""
+
 
 class NodeApi:
     """A running node as its API shows it."""
@@ -109,6 +117,13 @@ def show_why(config: Path | None, item: str, *, as_json: bool) -> None:
     for name, entries in body["plan"].items():
         for entry in entries:
             print_line(f"{name}: {size_text(entry['bytes'])} because {entry['because']['text']}")
+            if entry["because"]["change"]:
+                print_line(f"  what would change it: {entry['because']['change']}")
+    if body["level"] is not None:
+        print_line(
+            f"the archive: evenly spread, all that was seen would cover everything {body['level']:.2f} times (a live"
+            " web seed counts as part of a copy, what is worth more needs more)"
+        )
     _print_view(body["view"])
     _print_mirrors(body["mirrors"])
     print_table(
@@ -148,17 +163,18 @@ def _print_view(view: dict[str, Any] | None) -> None:
     if view is None or view["looked_at"] is None:
         print_line("swarm: never seen")
         return
-    print_line(f"swarm: looked at {view['age_s']} s ago by {view['witness']}, {len(view['holders'])} other holders")
+    how = _HOW.get(view["witness"], view["witness"])
+    print_line(f"swarm: looked at {view['age_s']} s ago, {how}; {len(view['holders'])} other holders")
     print_table(
         "holders",
-        ["address", "client", "smartnode", "pieces", "seen by", "age"],
+        ["address", "client", "smartnode", "pieces", "seen", "age"],
         [
             [
                 h["address"],
                 h["client"] or "?",
                 "yes" if h["smartnode"] else "no",
-                str(h["pieces"]),
-                h["witness"],
+                "all" if h["pieces"] == h["pieces_of"] else f"{h['pieces']} of {h['pieces_of']}",
+                _HOW.get(h["witness"], h["witness"]),
                 f"{h['age_s']} s",
             ]
             for h in view["holders"]

@@ -36,11 +36,14 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Because:
-    """Why: the rule, one sentence with the numbers, and the numbers themselves (None = unknown)."""
+    """Why: the rule, one sentence with the numbers, and the numbers themselves (None = unknown). *change*: one sentence
+    about what would change the decision, empty where nothing but the catalogue or the configuration could.
+    """
 
     rule: Rule
     text: str
     evidence: dict[str, float | int | str | None] = field(default_factory=dict)
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

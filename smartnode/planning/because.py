@@ -9,6 +9,7 @@ from smartnode.domain.pieces import Bytes
 from smartnode.domain.plan import Because, PlanEntry, Rule
 from smartnode.domain.quota import Room
 from smartnode.domain.wishes import Word
+from smartnode.planning.change import if_covered, if_crowded, if_fetched, if_refused, if_sated
 from smartnode.planning.fetch import Choice
 from smartnode.planning.guard import Verdict
 from smartnode.planning.survey import Survey, Surveyed
@@ -39,11 +40,12 @@ def sight(torrent: Surveyed) -> Numbers:
     }
 
 
-def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choice) -> Because:
-    """Why the segments *indices* of one torrent are to be fetched."""
+def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choice, place: int) -> Because:
+    """Why the segments *indices* of one torrent are to be fetched; *place* of the first in the order, from 1."""
     torrent = field.torrents[int(field.owner[indices[0]])]
     evidence = sight(torrent) | _coverage(field, indices, torrent)
     evidence |= {"level": choice.level, "fetch_level": choice.fetch_level, "gate": choice.gate}
+    evidence |= {"place": place, "places": len(choice.chosen)}
     seen, lowest = _seen(torrent, evidence), float(field.coverage[indices].min())
     match rule:
         case Rule.PINNED:
@@ -54,7 +56,8 @@ def fetching(field: Survey, indices: NDArray[np.int64], rule: Rule, choice: Choi
             text = f"not seen lately: {seen}; it is looked at before it is begun, and a copy is made in doubt"
         case _:
             text = f"room is left: {seen}; coverage {lowest:.2f} is below the gate of {choice.gate} copies"
-    return Because(rule=rule, text=text, evidence=evidence)
+    text += f"; place {place} of {len(choice.chosen)} segments that come"
+    return Because(rule=rule, text=text, evidence=evidence, change=if_fetched(field, int(indices[0]), choice.gate))
 
 
 def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: Choice, room: Room) -> Because:
@@ -65,19 +68,23 @@ def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: 
     seen = _seen(torrent, evidence)
     if rule is Rule.NO_ROOM and torrent.placed.word is Word.PINNED:
         text = f"no room for all that is pinned: {room.free} bytes of the quota are free; {seen}"
+        change = if_crowded(field, indices, choice.crowded, room)
     elif rule is Rule.NO_ROOM:
         text = f"no room: {room.free} bytes of the quota are free, and other segments come first; {seen}"
+        change = if_crowded(field, indices, choice.crowded, room)
     elif rule is Rule.NOT_SELECTED:
         evidence |= {"key": "selection.target_copies", "value": choice.target}
         text = f"not selected: selection.target_copies is {choice.target}, and so many are there; {seen}"
+        change = if_sated(choice.target)
     else:
         lowest = float(field.coverage[indices].min())
         text = f"enough copies: {seen}; coverage {lowest:.2f} has reached the gate of {choice.gate} copies"
-    return Because(rule=rule, text=text, evidence=evidence)
+        change = if_covered(field, int(indices[0]), choice.gate)
+    return Because(rule=rule, text=text, evidence=evidence, change=change)
 
 
-def keeping(torrent: Surveyed, *, have: Bytes, promised: Bytes, dropped: Bytes) -> Because:
-    """Why what is held of one torrent stays."""
+def keeping(torrent: Surveyed, change: str, *, have: Bytes, promised: Bytes, dropped: Bytes) -> Because:
+    """Why what is held of one torrent stays; *change*: what would make it go."""
     placed = torrent.placed
     evidence = sight(torrent) | {"have_bytes": have, "in_flight_bytes": promised, "dropped_in_flight_bytes": dropped}
     parts = [f"held: {have} bytes verified"]
@@ -89,7 +96,7 @@ def keeping(torrent: Surveyed, *, have: Bytes, promised: Bytes, dropped: Bytes) 
         parts.append(f"nothing more of it is fetched: {why}")
     elif placed.item is None:
         parts.append("no item of this cycle offers it: absence deletes nothing")
-    return Because(rule=Rule.HELD, text="; ".join(parts), evidence=evidence)
+    return Because(rule=Rule.HELD, text="; ".join(parts), evidence=evidence, change=change)
 
 
 def forcing(field: Survey, indices: NDArray[np.int64], room: Room) -> Because:
@@ -109,10 +116,11 @@ def shrinking(field: Survey, indices: NDArray[np.int64], room: Room, verdict: Ve
     evidence = _judged(field, indices, verdict) | {"over_quota_bytes": room.over_quota}
     over = f"{room.over_quota} bytes over"
     if verdict.permitted:
-        text = f"over quota, letting go: {over}; {_proof(verdict)}"
-    else:
-        text = f"over quota, waiting: {over}; {verdict.reason}"
-    return Because(rule=Rule.OVER_QUOTA, text=text, evidence=evidence)
+        return Because(
+            rule=Rule.OVER_QUOTA, text=f"over quota, letting go: {over}; {_proof(verdict)}", evidence=evidence
+        )
+    text = f"over quota, waiting: {over}; {verdict.reason}"
+    return Because(rule=Rule.OVER_QUOTA, text=text, evidence=evidence, change=if_refused(verdict, room))
 
 
 def swapping(field: Survey, indices: NDArray[np.int64], swaps: Exchange, verdict: Verdict) -> Because:

@@ -21,6 +21,7 @@ from smartnode.domain.quota import Room
 from smartnode.domain.swarm import SwarmView
 from smartnode.domain.wishes import NO_WISHES, Wishes
 from smartnode.planning import because
+from smartnode.planning.change import if_kept, rarest
 from smartnode.planning.evict import Release, release
 from smartnode.planning.fetch import Choice, choose, gate_of
 from smartnode.planning.guard import Hearing, Segment, Stakes, Verdict, judge
@@ -72,14 +73,17 @@ def make_plan(
         swaps = exchange(field, gate=gate, quota=room.quota, growth=growth, policy=policy)
         draw = swap_draw(node_id, policy.terms.swap_number(node_id, now))
         swapped = take(swaps, field.held, draw=draw, permitted=bench.permits)
+    places = {index: place for place, index in enumerate(choice.chosen.tolist(), start=1)}
     fetch = tuple(
-        because.entry(field, group.tolist(), because.fetching(field, group, rule, choice), field.cost)
+        because.entry(
+            field, group.tolist(), because.fetching(field, group, rule, choice, places[int(group[0])]), field.cost
+        )
         for group, rule in _groups(field, choice.chosen, choice.rules)
     )
     gone = np.concatenate((leaving.forced, leaving.permitted, swapped))
     return Plan(
         fetch=fetch,
-        keep=_keep(field, gone=gone, dropped=leaving.dropped),
+        keep=_keep(field, gone=gone, dropped=leaving.dropped, scarce=rarest(field, gate), policy=policy),
         evict=(
             *_forced(field, leaving.forced, room),
             *_shrunk(field, leaving, room, bench),
@@ -158,7 +162,9 @@ class Bench:
         return self._verdicts[index, urgent]
 
 
-def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64]) -> tuple[PlanEntry, ...]:
+def _keep(
+    field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64], scarce: float | None, policy: Policy
+) -> tuple[PlanEntry, ...]:
     """Whole segments and stray pieces per torrent: held, or promised and not *dropped*; never what is *gone*."""
     unpromised, leaving = np.zeros(len(field.owner), dtype=np.bool_), np.zeros(len(field.owner), dtype=np.bool_)
     unpromised[dropped] = True
@@ -183,6 +189,7 @@ def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64])
             kept = kept | (wanted & ~unasked)
         if not (kept.any() or unpromised_bytes):
             continue
+        change = if_kept(field, torrent.first, word=torrent.placed.word, scarce=scarce, policy=policy)
         entries.append(
             PlanEntry(
                 item=torrent.placed.key,
@@ -190,7 +197,7 @@ def _keep(field: Survey, *, gone: NDArray[np.int64], dropped: NDArray[np.int64])
                 segments=cut.runs(kept),
                 bytes=total(cut.bytes_in(kept)),
                 item_bytes=cut.layout.total_size,
-                because=because.keeping(torrent, have=staying, promised=promised, dropped=unpromised_bytes),
+                because=because.keeping(torrent, change, have=staying, promised=promised, dropped=unpromised_bytes),
             )
         )
     return tuple(entries)
