@@ -94,6 +94,13 @@ class Site:
                     asset["href"] = url
         write_catalogue(self.items, self.folder / "catalogue.parquet")
 
+    def name_region(self, name: str, region: str) -> None:
+        """Write the catalogue again with where the web seed of one item is."""
+        for item in self.items:
+            if item["id"] == name:
+                item["assets"]["data"]["storage:region"] = region
+        write_catalogue(self.items, self.folder / "catalogue.parquet")
+
     def supersede(self, name: str, after: bytes) -> None:
         """Serve *after* where one item's file was, and call the item deprecated in the catalogue."""
         self.files[name].write_bytes(after)

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from smartnode.catalogue.fields import FOLDER_NAME_MAX, LABEL_MAX
-from smartnode.catalogue.row import MAX_TRACKERS, MAX_WEB_SEEDS
+from smartnode.catalogue.row import MAX_TRACKERS, MAX_WEB_SEEDS, REGION
 from smartnode.web.address import ADDRESS_MAX
 
 JSON_MAX = 256 << 10
@@ -39,6 +39,7 @@ TORRENT = {
     "torrent:name": LABEL_MAX,
     "torrent:trackers": ADDRESS_MAX,
 }
+PLACE = {"href": ADDRESS_MAX, REGION: LABEL_MAX}
 WITNESSES = ("datetime", "start_datetime", "end_datetime", "created", "updated", "published", "expires", "license")
 """Decoded and not used: a torn page in one of them tells of a torn file."""
 _TEXTS = frozenset({"varchar", "json", "enum", "uuid", "blob", "char"})
@@ -52,7 +53,7 @@ class Decode(Enum):
 
     PLAIN = "plain"
     JSON = "json"
-    PAIRS = "pairs"  # a list of {key, href}
+    PAIRS = "pairs"  # a list of {key, href, region}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +182,7 @@ def _asset(path: tuple[str, ...], expression: str, kind: Any) -> Iterator[Column
     if path[-1] == "torrent":
         yield from _leaves(path, fields, {"href": ADDRESS_MAX} | TORRENT)
         return
-    yield from _leaves(path, fields, {"href": ADDRESS_MAX})
+    yield from _leaves(path, fields, PLACE)
     if "alternate" in fields:
         yield from _alternates((*path, "alternate"), *fields["alternate"])
 
@@ -193,11 +194,14 @@ def _alternates(path: tuple[str, ...], expression: str, kind: Any) -> Iterator[C
         for name, child in sorted(_printable(kind.children), key=lambda pair: pair[0])[:ALTERNATE_KEYS_MAX]:
             if child.id == "struct":
                 fields = {key: (f"{expression}.{quoted(name)}.{quoted(key)}", leaf) for key, leaf in child.children}
-                yield from _leaves((*path, name), fields, {"href": ADDRESS_MAX})
+                yield from _leaves((*path, name), fields, PLACE)
     elif kind.id == "map":
         value = dict(kind.children)["value"]
         if value.id == "struct" and "href" in dict(value.children):
-            pair = f"{{'key': left(e.key::VARCHAR, 64), 'href': left(e.value.href::VARCHAR, {ADDRESS_MAX + 1})}}"
+            region = f"e.value.{quoted(REGION)}" if REGION in dict(value.children) else "NULL"
+            found = {"key": ("e.key", 64), "href": ("e.value.href", ADDRESS_MAX + 1), REGION: (region, LABEL_MAX + 1)}
+            leaves = (f"{literal(name)}: left({sql}::VARCHAR, {limit})" for name, (sql, limit) in found.items())
+            pair = f"{{{', '.join(leaves)}}}"
             sql = f"list_transform(map_entries({expression})[1:{MAX_WEB_SEEDS}], lambda e: {pair})"
             yield Column(path=path, sql=sql, decode=Decode.PAIRS)
 

@@ -7,11 +7,13 @@ Laws:
   is wrong rejects the row: silence is no fault, a falsehood is.
 - An href that is not a plain public web address rejects its row, also of the data: it shows that the row cannot be
   trusted. Storage schemes (``s3:`` ...) are only no web seed. Trackers, being hints, are dropped one by one.
-- ``torrent:priority`` and ``torrent:target_replicas`` are advice: moved into range, ignored when unreadable.
+- ``torrent:priority`` and ``torrent:target_replicas`` are advice: moved into range, ignored when unreadable; so is
+  ``storage:region``, which stands beside the href that it is about.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from smartnode.catalogue.fields import box, described, folder_name, hash_v1, hash_v2, hint, label, moment, truth, whole
@@ -35,6 +37,7 @@ MAX_TRACKERS = 32
 MAX_WEB_SEEDS = 32
 PRIORITY_BOUND = 16
 REPLICAS_BOUND = 1000
+REGION = "storage:region"
 
 TORRENT_FIELDS = (
     "href",
@@ -67,12 +70,14 @@ def _item(raw: Row, *, allow_private: bool) -> Item:
         collection="" if raw.get("collection") is None else _named("collection", folder_name, raw["collection"]),
     )
     data, torrent = _assets(raw)
+    seeds = _web_seeds(data, allow_private=allow_private)
     priority = hint(raw.get("torrent:priority"), low=-PRIORITY_BOUND, high=PRIORITY_BOUND)
     replicas = hint(raw.get("torrent:target_replicas"), low=0, high=REPLICAS_BOUND)
     return Item(
         key=key,
         torrent=_torrent(raw, torrent, allow_private=allow_private),
-        web_seeds=_web_seeds(data, allow_private=allow_private),
+        web_seeds=tuple(seeds),
+        places=tuple((url, region) for url, region in seeds.items() if region is not None),
         title=label(raw.get("title")),
         version=label(raw.get("version")),
         doi=label(raw.get("sci:doi")),
@@ -177,24 +182,26 @@ def _metainfo_url(href: object, *, v1: str | None, v2: str | None, allow_private
     return text
 
 
-def _web_seeds(data: Row, *, allow_private: bool) -> tuple[str, ...]:
+def _web_seeds(data: Row, *, allow_private: bool) -> dict[str, str | None]:
+    """Return the web seeds in order, each with the region that the row states of it."""
     alternate = data.get("alternate")
     others = alternate if isinstance(alternate, dict) else {}
-    hrefs = [("data href", data.get("href"))]
+    hrefs = [("data href", data.get("href"), data.get(REGION))]
     hrefs += [
-        (f"alternate {shown(str(key))} href", other.get("href"))
+        (f"alternate {shown(str(key))} href", other.get("href"), other.get(REGION))
         for key, other in sorted(others.items(), key=lambda pair: str(pair[0]))
         if isinstance(other, dict)
     ]
     web = partial(_web, allow_private=allow_private)
-    seeds: dict[str, None] = {}
-    for name, href in hrefs:
+    seeds: dict[str, str | None] = {}
+    for name, href, region in hrefs:
         if href is None:
             continue
         text = _named(name, _text, href)
         if scheme_of(text) not in STORAGE_SCHEMES:
-            seeds[_named(name, web, text)] = None
-    return tuple(seeds)[:MAX_WEB_SEEDS]
+            url = _named(name, web, text)
+            seeds[url] = seeds.get(url) or label(region)
+    return dict(islice(seeds.items(), MAX_WEB_SEEDS))
 
 
 def _trackers(raw: Row, asset: Row, *, allow_private: bool) -> tuple[str, ...]:

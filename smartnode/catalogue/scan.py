@@ -16,7 +16,7 @@ import duckdb
 
 from smartnode.catalogue.columns import JSON_MAX, Column, Decode, chunks_read, columns_of, literal
 from smartnode.catalogue.footer import MAX_ROWS, check_chunks, check_rows
-from smartnode.catalogue.row import TORRENT_FIELDS, judge
+from smartnode.catalogue.row import REGION, TORRENT_FIELDS, judge
 from smartnode.catalogue.selection import MAX_REJECTIONS, Picker, Selection
 from smartnode.domain.catalogue import Item, Rejection
 
@@ -147,7 +147,7 @@ def _decoded(column: Column, value: Any) -> Any:
                 return int(value) if value == value.to_integral_value() else float(value)
             return value
         case Decode.PAIRS:
-            return {str(pair["key"]): {"href": pair["href"]} for pair in value if pair is not None}
+            return {str(pair["key"]): _place_of(pair) for pair in value if pair is not None}
         case Decode.JSON:
             return trimmed(value, column.path)
 
@@ -173,10 +173,16 @@ def _trimmed_asset(asset: Any, key: str) -> Any:
     if key == "torrent":
         return {name: asset[name] for name in TORRENT_FIELDS if name in asset}
     alternate = asset.get("alternate")
-    return {"href": asset.get("href"), "alternate": _trimmed_alternates(alternate) if alternate else None}
+    return _place_of(asset) | {"alternate": _trimmed_alternates(alternate) if alternate else None}
 
 
 def _trimmed_alternates(alternate: Any) -> Any:
     if not isinstance(alternate, dict):
         return None
-    return {key: {"href": other.get("href")} for key, other in alternate.items() if isinstance(other, dict)}
+    return {key: _place_of(other) for key, other in alternate.items() if isinstance(other, dict)}
+
+
+def _place_of(asset: dict[str, Any]) -> dict[str, Any]:
+    """Return where an asset is, and in which region if that is stated."""
+    region = asset.get(REGION)
+    return {"href": asset.get("href")} | ({} if region is None else {REGION: region})

@@ -15,9 +15,7 @@ NOT_YET_KEYS = frozenset(
         "catalogue.hold_time",
         "catalogue.public_keys",
         "catalogue.shrink_limit",
-        "node.jurisdiction",
         "node.language",
-        "node.region",
     }
 )
 

@@ -4,7 +4,16 @@ named.
 
 from smartnode.config.settings import Settings
 
-AT_RUN_TIME = frozenset({"storage.quota", "storage.keep_free", "catalogue.refresh", "network.siblings"})
+AT_RUN_TIME = frozenset(
+    {
+        "node.region",
+        "node.jurisdiction",
+        "storage.quota",
+        "storage.keep_free",
+        "catalogue.refresh",
+        "network.siblings",
+    }
+)
 SECTIONS_AT_RUN_TIME = frozenset({"bandwidth", "cycle", "selection"})
 
 

@@ -44,12 +44,15 @@ _DEVICE = re.compile(r"(?=.*[a-z])[a-z0-9][a-z0-9_.@-]{0,14}", re.IGNORECASE)
 _NETWORK_ID = re.compile(r"[a-z0-9-]{1,32}")
 _PORT_MAX = 65535
 DEFAULT_NETWORK = "d4c"
+Region = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
 class Node(Section):
     """Who runs it."""
 
     name: Plain = Field(default_factory=socket.gethostname, min_length=1, max_length=64, description="shown in status")
+    region: Region | None = Field(default=None, description="where it is, as the catalogue names regions")
+    jurisdiction: Region | None = Field(default=None, description="whose law it is under")
 
 
 class CatalogueKeys(Section):

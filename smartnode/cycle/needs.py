@@ -193,6 +193,10 @@ class SourcesRoom(Protocol):
         """Return how many live mirrors a torrent has; None when none was ever looked at."""
         ...
 
+    def regions(self, info_hash: InfoHash) -> tuple[str | None, ...]:
+        """Return where each live mirror of a torrent is, None: not said."""
+        ...
+
     def changed(self) -> Sequence[Mirror]:
         """Return what changed since the last call."""
         ...

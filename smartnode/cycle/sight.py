@@ -139,7 +139,7 @@ class Sight:
             if scrape is None and mirrors is None:
                 return None
             view = SwarmView(info_hash=info_hash, looked_at=None, witness=None)
-        return replace(view, scrape=scrape, mirrors=mirrors)
+        return replace(view, scrape=scrape, mirrors=mirrors, regions=self._sources.regions(info_hash))
 
 
 def _wants(holder: Holder) -> bool:

@@ -26,6 +26,7 @@ from smartnode.engine.session import Engine
 from smartnode.engine.settings import EngineSettings
 from smartnode.errors import ConfigError
 from smartnode.ledger.ledger import FILE_NAME, Ledger
+from smartnode.planning.place import Place
 from smartnode.planning.policy import Policy
 from smartnode.planning.selection import Selection
 from smartnode.planning.siblings import Siblings
@@ -228,6 +229,7 @@ def policy_of(settings: Settings) -> Policy:
         hysteresis=cycle.hysteresis,
         siblings=Siblings.of(settings.network.siblings),
         target_copies=settings.selection.target_copies,
+        place=Place(region=settings.node.region, jurisdiction=settings.node.jurisdiction),
         terms=Terms(
             epoch=keys.epoch,
             quiet=keys.quiet_window,

@@ -1,7 +1,7 @@
 """What the catalogue says: immutable dataset versions, their torrents and mirrors; every rejected row with its reason.
 
-Field names are STAC's (core 1.1, version 1.2, scientific 1.0, timestamps 1.1, file 2.1, alternate-assets 1.2) and
-``torrent:``. Times are aware UTC datetimes. None means that the row does not say.
+Field names are STAC's (core 1.1, version 1.2, scientific 1.0, timestamps 1.1, file 2.1, alternate-assets 1.2, storage
+1.0) and ``torrent:``. Times are aware UTC datetimes. None means that the row does not say.
 """
 
 from dataclasses import dataclass
@@ -39,12 +39,14 @@ class Item:
     """One row of the catalogue: one immutable version of a dataset.
 
     *priority* is ``torrent:priority`` (0 normal, higher = at risk). *web_seeds* are http(s) URLs of the identical
-    payload (BEP 19), the asset's own href first. *bbox* is (west, south, east, north) in degrees.
+    payload (BEP 19), the asset's own href first; *places* are (web seed, region) of those whose region the row states
+    (storage 1.0, ``storage:region``). *bbox* is (west, south, east, north) in degrees.
     """
 
     key: ItemKey
     torrent: Torrent | None
     web_seeds: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
     title: str | None = None
     version: str | None = None
     doi: str | None = None

@@ -66,7 +66,8 @@ class Holder:
 class SwarmView:
     """What this node knows of one swarm. *looked_at*: when it last looked AND learned something (a peer answered, or
     a lookup said that there is none); None: never, so nothing is known. *mirrors*: live web seeds of this version,
-    None: not probed. *scrape*: what trackers count, None: never asked.
+    None: not probed; *regions*: where each of them is as the catalogue states it, None: not stated. *scrape*: what
+    trackers count, None: never asked.
     """
 
     info_hash: InfoHash
@@ -74,4 +75,5 @@ class SwarmView:
     witness: Witness | None
     holders: tuple[Holder, ...] = ()
     mirrors: int | None = None
+    regions: tuple[str | None, ...] = ()
     scrape: Scrape | None = None

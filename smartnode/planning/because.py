@@ -36,6 +36,7 @@ def sight(torrent: Surveyed) -> Numbers:
         "target_replicas": None if item is None else item.target_replicas,
         "downloads_in_a_week": torrent.demand.downloads,
         "slow_leechers": torrent.demand.slow,
+        "no_mirror_in": torrent.bare,
         "word": torrent.placed.word,
     }
 
@@ -181,6 +182,7 @@ def _seen(torrent: Surveyed, evidence: Numbers) -> str:
     if torrent.demand.is_there:
         counted, slow = torrent.demand.downloads, torrent.demand.slow
         wanted = f"; in demand: {'?' if counted is None else counted} downloads in a week, {slow} slow leechers"
+    wanted += "" if torrent.bare is None else f"; no live mirror in {torrent.bare}"
     age = torrent.health.age
     if age is None:
         return f"the swarm was never looked at{wanted}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from smartnode.domain.catalogue import Item
 from smartnode.domain.pieces import Layout
 from smartnode.domain.plan import Because
+from smartnode.planning.place import NOWHERE, Place
 from smartnode.planning.siblings import NO_SIBLINGS, Siblings
 from smartnode.planning.terms import Terms
 
@@ -28,7 +29,7 @@ class Policy:
     *gamma*: part of the imbalance that all nodes together mend per swap; *gamma_many* where the archive's copies are
     more than 5,000 quotas. *hysteresis*: copies of difference before a swap. *siblings*: the operator's other
     nodes, one holder for an eviction. *target_copies*: with so many copies elsewhere nothing is fetched, None: whatever
-    the rule says. *terms*: those of the network.
+    the rule says. *place*: where this node is. *terms*: those of the network.
     """
 
     pace: float = 0.10
@@ -46,6 +47,7 @@ class Policy:
     hysteresis: float = 1.0
     siblings: Siblings = NO_SIBLINGS
     target_copies: int | None = None
+    place: Place = NOWHERE
     terms: Terms = field(default_factory=Terms)
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from smartnode.planning.absence import away
 from smartnode.planning.demand import WORTH, Demand, demand
 from smartnode.planning.field import Field, lay_out
 from smartnode.planning.health import Health, distinct, observe
+from smartnode.planning.place import HERE
 from smartnode.planning.policy import Policy
 from smartnode.planning.ranks import fetch_ranks
 from smartnode.planning.roster import Placed
@@ -38,13 +39,16 @@ TARGET_LIMIT: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Surveyed:
-    """One torrent with its cut and what is seen of it; *first* is the index of its first segment in the survey."""
+    """One torrent with its cut and what is seen of it; *first* is the index of its first segment in the survey. *bare*:
+    the place of this node that no live mirror is in, None: there is none, or none known.
+    """
 
     placed: Placed
     view: SwarmView | None
     cut: Cut
     health: Health
     demand: Demand
+    bare: str | None
     first: int
 
 
@@ -77,7 +81,10 @@ def survey(
         holders = [] if view is None else distinct(view.holders, node)
         health = observe(view, holders, cut, policy=policy, patience=patience, now=now)
         readers = demand(view, holders, placed.holding, policy=policy, now=now)
-        torrents.append(Surveyed(placed=placed, view=view, cut=cut, health=health, demand=readers, first=first))
+        bare = policy.place.without(health.mirrors, () if view is None else view.regions)
+        torrents.append(
+            Surveyed(placed=placed, view=view, cut=cut, health=health, demand=readers, bare=bare, first=first)
+        )
         own.append(_own(placed, cut))
         first += cut.count
     counts = [each.cut.count for each in torrents]
@@ -126,6 +133,7 @@ def _merit(torrents: Sequence[Surveyed], policy: Policy) -> NDArray[np.float64]:
     worth = [
         (0 if item is None else max(-PRIORITY_LIMIT, min(PRIORITY_LIMIT, item.priority))) * math.log(2)
         + (math.log(WORTH) if each.demand.is_there else 0.0)
+        + (math.log(HERE) if each.bare is not None else 0.0)
         for item, each in zip(items, torrents, strict=True)
     ]
     shift = [mean - target if target else 0.0 for target in targets]

@@ -4,9 +4,11 @@ A web seed without a Mirror was never looked at: unknown, which is not the same 
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
+from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror
 from smartnode.metainfo.addresses import MAX_WEB_SEEDS
@@ -15,21 +17,37 @@ from smartnode.sources.samples import Proof, Sample
 MIRRORS_MAX = 50_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the catalogue says of the web seeds of a torrent: which, where they are, and whether the version was
+    superseded.
+    """
+
+    web_seeds: tuple[str, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
+    superseded: bool = False
+
+    @classmethod
+    def by(cls, item: Item) -> Self:
+        """Return what *item* says."""
+        return cls(web_seeds=item.web_seeds, places=item.places, superseded=item.deprecated)
+
+
 @dataclass(slots=True, kw_only=True)
 class Entry:
     """The web seeds of one torrent: *mirrors* by address in the catalogue's order, None = never looked at.
 
     *proof* None: not registered since the start, or *refusal* says why its web seeds cannot be checked. *turn*: whose
-    turn it is among the samples. *named*: what the catalogue named when it was registered; *superseded*: whether it
-    called the version so.
+    turn it is among the samples. *said*: what the catalogue said when it was registered. *regions*: where web seeds
+    are, by address, as far as that was said.
     """
 
     mirrors: dict[str, Mirror | None] = field(default_factory=dict)
     proof: Proof | None = None
     refusal: str = ""
     turn: int = 0
-    named: tuple[str, ...] | None = None
-    superseded: bool = False
+    said: Said | None = None
+    regions: Mapping[str, str] = field(default_factory=dict)
 
     def draw(self, count: int) -> tuple[Sample, ...]:
         """Return the next *count* samples, each once; all of them when there are fewer."""
@@ -65,10 +83,10 @@ class Book:
         """Return what is known of one torrent, None when nothing is."""
         return self._entries.get(info_hash)
 
-    def touch(self, info_hash: InfoHash, named: tuple[str, ...], *, superseded: bool = False) -> bool:
+    def touch(self, info_hash: InfoHash, said: Said) -> bool:
         """Say whether the torrent is registered with what the catalogue says now; if so, others go before it."""
         entry = self._entries.get(info_hash)
-        if entry is None or (entry.named, entry.superseded) != (named, superseded):
+        if entry is None or entry.said != said:
             return False
         self._entries.move_to_end(info_hash)
         return True
@@ -89,17 +107,17 @@ class Book:
         urls: Sequence[str],
         proof: Proof | None,
         refusal: str,
-        named: tuple[str, ...] = (),
         *,
-        superseded: bool = False,
+        said: Said | None = None,
+        regions: Mapping[str, str] | None = None,
     ) -> None:
-        """Make *urls* the web seeds of the torrent, *named* so in the catalogue; others that it had are forgotten."""
+        """Make *urls* the web seeds of the torrent, as the catalogue *said*; others that it had are forgotten."""
         entry = self._entries.setdefault(info_hash, Entry())
         self._entries.move_to_end(info_hash)
         kept = {url: entry.mirrors.get(url) for url in urls[:MAX_WEB_SEEDS]}
         self._count += len(kept) - len(entry.mirrors)
-        entry.mirrors, entry.proof, entry.refusal, entry.named = kept, proof, refusal, named
-        entry.superseded = superseded
+        entry.mirrors, entry.proof, entry.refusal = kept, proof, refusal
+        entry.said, entry.regions = said, regions or {}
         self._bound()
 
     def put(self, mirror: Mirror) -> bool:

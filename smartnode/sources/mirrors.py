@@ -18,10 +18,10 @@ from smartnode.domain.catalogue import Item
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror, MirrorFailure, MirrorState
 from smartnode.errors import MetainfoError, SourceError
-from smartnode.metainfo.addresses import folder_address, web_seeds_for
+from smartnode.metainfo.addresses import folder_address, usable_web_seeds, web_seeds_for
 from smartnode.metainfo.read import Metainfo
 from smartnode.sources import report
-from smartnode.sources.book import Book
+from smartnode.sources.book import Book, Said
 from smartnode.sources.choice import Ask, Choice, Key
 from smartnode.sources.hosts import Budget, Hosts, host_of
 from smartnode.sources.probe import Manners, Outcome, probe
@@ -72,20 +72,24 @@ class Mirrors:
             except (MetainfoError, SourceError) as error:
                 refusal = error.text
         before = self.live(metainfo.info_hash)
-        news = item.deprecated and not (entry is not None and entry.superseded)
-        self._book.register(metainfo.info_hash, urls, proof, refusal, item.web_seeds, superseded=item.deprecated)
+        said, heard = Said.by(item), None if entry is None else entry.said
+        news = said.superseded and not (heard is not None and heard.superseded)
+        regions = {
+            spelled: region
+            for url, region in item.places
+            for spelled in usable_web_seeds([url], allow_private=self._manners.allow_private)
+        }
+        self._book.register(metainfo.info_hash, urls, proof, refusal, said=said, regions=regions)
         for mirror in self._serving(metainfo.info_hash) if news else ():
             self._put(self._schedule.superseded(mirror, self._clock()))
         if self.live(metainfo.info_hash) != before:
             self._moved.add(metainfo.info_hash)
 
     def expects(self, item: Item) -> bool:
-        """Say whether the torrent of *item* is looked after with the web seeds that *item* names, superseded or not as
-        it says; if so, it is among the last to be forgotten when there are too many.
+        """Say whether the torrent of *item* is looked after by what *item* says now; if so, it is among the last to be
+        forgotten when there are too many.
         """
-        if item.torrent is None:
-            return False
-        return self._book.touch(item.torrent.info_hash, item.web_seeds, superseded=item.deprecated)
+        return item.torrent is not None and self._book.touch(item.torrent.info_hash, Said.by(item))
 
     def all(self) -> tuple[Mirror, ...]:
         """Return every web seed that was ever looked at."""
@@ -109,6 +113,12 @@ class Mirrors:
         now = self._clock()
         told = [m for m in entry.seen() if m.state is not MirrorState.LIVE or not self._schedule.overdue(m, now)]
         return None if entry.mirrors and not told else len(self._serving(info_hash))
+
+    def regions(self, info_hash: InfoHash) -> tuple[str | None, ...]:
+        """Return where each web seed that serves the torrent is; None: the catalogue does not say."""
+        entry = self._book.entry(info_hash)
+        known = {} if entry is None else entry.regions
+        return tuple(known.get(mirror.url) for mirror in self._serving(info_hash))
 
     def due(self, now: datetime) -> tuple[tuple[InfoHash, str], ...]:
         """Return the web seeds (torrent, address) to be asked now: those of torrents that are waited for first, then

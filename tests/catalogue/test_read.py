@@ -1,5 +1,6 @@
 """Reading untrusted Parquet: every writer's file gives the same items, every hostile one a reason, within bounds."""
 
+import copy
 import json
 import os
 import subprocess
@@ -244,8 +245,8 @@ def test_times_of_every_unit_are_one_time(write: Callable[..., Path], column: pa
 
 def spelled(rows: list[Row], kind: str) -> pa.Array:
     """Return the assets of *rows* in one of the shapes that writers use."""
-    leaf = pa.struct([("href", pa.string())])
-    fields: list[tuple[str, pa.DataType]] = [("href", pa.string())]
+    fields: list[tuple[str, pa.DataType]] = [("href", pa.string()), ("storage:region", pa.string())]
+    leaf = pa.struct(fields)
     asset = pa.struct(
         [
             *fields,
@@ -268,9 +269,9 @@ def spelled(rows: list[Row], kind: str) -> pa.Array:
             keyed = pa.struct([("key", pa.string()), *((field.name, field.type) for field in asset)])
             return pa.array([[{"key": key, **value} for key, value in a.items()] for a in whole], pa.list_(keyed))
         case "struct with JSON alternates":
-            inner = pa.struct([("href", pa.string()), ("alternate", pa.string())])
+            inner = pa.struct([*fields, ("alternate", pa.string())])
             both = pa.struct([("data", inner), ("torrent", asset), ("other", pa.null())])
-            data = [{"href": a["data"]["href"], "alternate": json.dumps(a["data"].get("alternate"))} for a in whole]
+            data = [{**a["data"], "alternate": json.dumps(a["data"].get("alternate"))} for a in whole]
             return pa.array([{**a, "data": d} for a, d in zip(whole, data, strict=True)], both)
         case _:
             return pa.array([json.dumps(assets) for assets in whole], pa.large_string())
@@ -282,13 +283,23 @@ def spelled(rows: list[Row], kind: str) -> pa.Array:
 def test_assets_of_every_shape_give_the_same_items(
     data: Path, rows: list[Row], write: Callable[..., Path], kind: str
 ) -> None:
-    """However a writer lays out the assets, the torrents and the web seeds are the same."""
+    """However a writer lays out the assets, the torrents and the web seeds are the same, and where these are."""
+    rows = copy.deepcopy(rows)
+    for row in rows:
+        row["assets"]["data"]["storage:region"] = "ca-on"
+        for key, other in row["assets"]["data"].get("alternate", {}).items():
+            other["storage:region"] = None if key == "d4c-01" else f"eu-{key}"
     columns = {name: pa.array([row[name] for row in rows]) for name in ("id", "collection")}
     found = scanned(write(columns | {"assets": spelled(rows, kind)}))
     real = scanned(data / "catalogue-rustac.parquet")
     assert [(i.key, i.torrent, i.web_seeds) for i in found.items] == [
         (i.key, i.torrent, i.web_seeds) for i in real.items
     ]
+    assert {tuple(region for _, region in item.places) for item in found.items if item.torrent} == {
+        ("ca-on", "eu-d4c-02")
+    }
+    assert all(item.places[0][0] == item.web_seeds[0] for item in found.items if item.torrent)
+    assert all(not item.places for item in real.items)
 
 
 @pytest.mark.parametrize(

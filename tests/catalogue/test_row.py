@@ -74,6 +74,22 @@ def test_the_example_becomes_the_whole_item(example: dict[str, Any]) -> None:
     assert item.bbox == (-113.72, 53.39, -113.27, 53.72)
 
 
+def test_regions_stand_beside_the_hrefs_that_they_are_about(example: dict[str, Any]) -> None:
+    """A web seed has the region of its own href; one that is unreadable or empty is none, and costs nothing."""
+    data = example["assets"]["data"]
+    row = changed(example, "assets|data|storage:region", "us-west-2")
+    row = changed(row, "assets|data|alternate|d4c-01|storage:region", ["ca-on"])
+    row = changed(row, "assets|data|alternate|d4c-02|storage:region", " nl\x00 ")
+    assert accepted(row).places == ((data["href"], "us-west-2"), (data["alternate"]["d4c-02"]["href"], "nl"))
+    assert accepted(row).web_seeds == accepted(example).web_seeds
+    assert accepted(example).places == ()
+    twice = changed(row, "assets|data|alternate|zz", {"href": data["href"], "storage:region": "ca-on"})
+    assert accepted(twice).places == accepted(row).places
+    bare = changed(row, "assets|data|storage:region", ABSENT)
+    late = changed(bare, "assets|data|alternate|zz", {"href": data["href"], "storage:region": "ca-on"})
+    assert accepted(late).places[0] == (data["href"], "ca-on")
+
+
 @pytest.mark.parametrize("name", ["id", "collection"])
 @pytest.mark.parametrize(
     "value",
@@ -290,6 +306,7 @@ def test_no_value_anywhere_makes_the_laws_raise(data: st.DataObject) -> None:
     }
     names = ["id", "collection", "bbox", "title", "version", "deprecated", "unpublished", "sci:doi", "assets"]
     names += ["torrent:priority", "torrent:series", "torrent:target_replicas", "assets|data", "assets|torrent"]
+    names += ["assets|data|storage:region", "assets|data|alternate|a|storage:region"]
     names += ["assets|data|href", "assets|data|alternate", "assets|data|alternate|a", "assets|data|alternate|a|href"]
     fields = ["href", "torrent:size", "torrent:info_hash", "torrent:info_hash_v2", "torrent:piece_length"]
     names += [f"assets|torrent|{name}" for name in [*fields, "torrent:name", "torrent:trackers"]] + fields[1:]

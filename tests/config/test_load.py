@@ -269,6 +269,7 @@ def test_where_the_default_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("[cycle]\nlambda = inf", "'cycle.lambda': Input should be less than or equal to 100"),
         ("[cycle]\nprobes = 1.5", "'cycle.probes': Input should be a valid integer"),
         ("[cycle]\ninterval = 00:15:00", "'cycle.interval': datetime.time(0, 15) is not understood"),
+        ("[node]\nregion = 'Québec'", "'node.region': String should match pattern"),
         ("[node]\nname = ''", "'node.name': String should have at least 1 character"),
         ('[node]\nname = "a\\u001b[2J"', "'node.name': 'a\\x1b[2J' holds a character that cannot be shown"),
     ],

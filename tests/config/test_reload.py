@@ -69,6 +69,8 @@ def test_each_key_is_taken_over_or_waits(name: str) -> None:
         "storage.keep_free",
         "catalogue.refresh",
         "network.siblings",
+        "node.region",
+        "node.jurisdiction",
     )
     assert bool(applied) == at_once
 

@@ -22,6 +22,7 @@ from smartnode.daemon.rooms import (
     trackers_of,
 )
 from smartnode.domain.identity import NodeId
+from smartnode.planning.place import Place
 from smartnode.planning.policy import Policy
 from smartnode.planning.siblings import Siblings
 from smartnode.planning.terms import Terms
@@ -115,3 +116,12 @@ async def test_the_target_of_copies_arrives_and_is_reloaded(tmp_path: Path) -> N
     assert cycle.policy.target_copies == 3
     retune(cycle, settings(tmp_path, QUOTA))
     assert cycle.policy.target_copies is None
+
+
+async def test_where_the_node_is_arrives_and_is_reloaded(tmp_path: Path) -> None:
+    """Region and jurisdiction, at once."""
+    before = settings(tmp_path, f'{QUOTA}[node]\nregion = "ca-on"\njurisdiction = "CA"\n')
+    cycle = cycle_of(before, rooms_of(before, tmp_path), ME)
+    assert cycle.policy.place == Place(region="ca-on", jurisdiction="CA")
+    retune(cycle, settings(tmp_path, f'{QUOTA}[node]\njurisdiction = "nl"\n'))
+    assert cycle.policy.place == Place(jurisdiction="nl")

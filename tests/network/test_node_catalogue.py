@@ -75,6 +75,33 @@ def test_the_mirror_of_a_superseded_version_is_counted_no_more(
     assert len(node.held("a.bin")) == 2
 
 
+def test_an_item_without_a_mirror_where_the_node_is_is_worth_more_to_it(
+    tmp_path: Path, nginx: Callable[..., Any], tracker: Callable[..., Any], started: Callable[..., RunningNode]
+) -> None:
+    """The catalogue says where the mirrors are, the configuration where the node is; `why` names what lacks one."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    site = Site(folder=folder, origin=nginx(folder))
+    site.publish({"a.bin": 2 * MIB, "b.bin": 2 * MIB}, piece_length=MIB)
+    site.name_region("a.bin", "nl")
+    site.name_region("b.bin", "ca-on")
+    site.name_trackers([tracker([each.info_hash for each in site.torrents.values()], host=FIRST).udp])
+    node = RunningNode(tmp_path / "node", host="127.0.38.1", api_port=18_738)
+    node.configure(catalogue=site.catalogue, quota=16 * MIB, interval="3 s", refresh="3 s", pace=1.0)
+    path = node.folder / "node.toml"
+    path.write_text(path.read_text().replace("[node]\n", '[node]\nregion = "ca-on"\n'))
+    started(node)
+    wait_for("both items", lambda: len(node.held()) == 2 and lacking(node, "a.bin") == "ca-on", deadline_s=60)
+    assert lacking(node, "b.bin") is None
+
+
+def lacking(node: RunningNode, name: str) -> str | None:
+    """The place of the node that no live mirror of an item is in, as the plan says."""
+    plan = (node.ask(f"/api/v1/items/{COLLECTION}/{name}") or {}).get("plan", {})
+    found = [entry["because"]["evidence"]["no_mirror_in"] for entry in plan.get("keep", ())]
+    return found[0] if found else None
+
+
 def mirrors(node: RunningNode) -> list[str]:
     """States of the item's web seeds."""
     return [mirror["state"] for mirror in (node.ask(f"/api/v1/items/{COLLECTION}/a.bin") or {}).get("mirrors", ())]

@@ -1,11 +1,12 @@
 """The book: bounded, unknown is not none, and what the ledger is told."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from smartnode.domain.identity import InfoHash
 from smartnode.domain.mirror import Mirror, MirrorState
 from smartnode.metainfo.addresses import MAX_WEB_SEEDS
-from smartnode.sources.book import Book
+from smartnode.sources.book import Book, Said
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -38,13 +39,15 @@ def test_the_book_is_bounded_and_lets_the_oldest_go() -> None:
 
 def test_torrents_without_web_seeds_are_bounded_too_and_what_is_touched_goes_last() -> None:
     """What is held is touched in each round, and registered anew when the catalogue names other web seeds."""
-    book = Book(limit=20)
+    book, said = Book(limit=20), Said(web_seeds=("http://h/a",))
     for number in range(100):
-        book.register(key(number), [], None, "", ("http://h/a",))
-        assert book.touch(key(0), ("http://h/a",))
+        book.register(key(number), [], None, "", said=said)
+        assert book.touch(key(0), said)
     assert sum(1 for _ in book) == 20
-    assert not book.touch(key(0), ("http://h/a", "http://h/b"))
-    assert not book.touch(key(1), ("http://h/a",))
+    other = Said(web_seeds=("http://h/a", "http://h/b"))
+    for changed in (other, replace(said, places=(("http://h/a", "ca"),)), replace(said, superseded=True)):
+        assert not book.touch(key(0), changed)
+    assert not book.touch(key(1), said)
 
 
 def test_a_torrent_keeps_what_is_known_and_forgets_what_it_no_longer_names() -> None:

@@ -123,6 +123,23 @@ async def test_the_mirrors_of_a_superseded_version_are_asked_at_once(room: Mirro
     assert room.due(NOW) == ()
 
 
+async def test_where_the_live_mirrors_are(room: Mirrors, metainfo: Metainfo) -> None:
+    """The region that the catalogue states for each one that serves, None where it states none; a correction in the
+    catalogue is heard.
+    """
+    key, second, third = metainfo.info_hash, "https://n.example/a b.tif", "https://o.example/x.tif"
+    room.know([live(key), live(key, second.replace(" ", "%20")), replace(live(key, third), state=MirrorState.GONE)])
+    assert room.regions(key) == (None, None)
+    item = replace(item_of(URL, second, third), torrent=torrent(key), places=((second, "ca-on"), (third, "nl")))
+    room.expect(item, metainfo)
+    assert room.regions(key) == (None, "ca-on")
+    corrected = replace(item, places=((URL, "us-west-2"),))
+    assert not room.expects(corrected)
+    room.expect(corrected, metainfo)
+    assert room.regions(key) == ("us-west-2", None)
+    assert room.regions(InfoHash("f" * 40)) == ()
+
+
 async def test_the_engines_word_counts_at_once(room: Mirrors, metainfo: Metainfo) -> None:
     """Banned for a wrong byte: not live, and told; a failure that names nobody makes every live one suspect."""
     key = metainfo.info_hash
