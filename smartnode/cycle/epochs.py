@@ -9,7 +9,7 @@ before. After a restart nothing goes for an epoch: ages come back (`tenures.py`)
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ TORRENTS_MAX = 20_000
 
 _NEVER = float("inf")
 _NO_EPOCH = -1
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Epochs:
         """Keep what *node* sees."""
         self._node = node
         self._swarms: dict[InfoHash, _Swarm] = {}
+        self._turns: dict[InfoHash, datetime] = {}
         self._proofs: dict[tuple[NodeId, InfoHash, int], tuple[datetime, bool]] = {}
         self._unkept: set[InfoHash] = set()
         self._silent: dict[NodeId, tuple[datetime, Address]] = {}
@@ -119,6 +121,20 @@ class Epochs:
             self._liars |= {node: now, address.network: now}
         else:
             self._silent[node] = (now, address)
+
+    def to_look(self, held: Iterable[InfoHash], policy: Policy, now: datetime, *, count: int) -> list[InfoHash]:
+        """Return *count* of the *held* swarms that were not seen in the quiet window that *now* lies in; outside of one
+        none. Whose turn was longest ago comes first: a window too short for all of them is made up for in the next.
+        """
+        held = set(held)
+        self._turns = {h: at for h, at in self._turns.items() if h in held}
+        if not policy.terms.is_quiet(now):
+            return []
+        epoch = policy.terms.epoch_of(now)
+        seen = {h for h in held & self._swarms.keys() if self._swarms[h].quiet and self._swarms[h].epoch == epoch}
+        chosen = sorted(held - seen, key=lambda h: (self._turns.get(h, _LONG_AGO), h))[:count]
+        self._turns.update(dict.fromkeys(chosen, now))
+        return chosen
 
     def address_of(self, node: NodeId, info_hash: InfoHash) -> Address | None:
         """Return where *node* was seen last in a swarm."""

@@ -3,8 +3,10 @@
 In the quiet window of each epoch the swarms that are held are looked at, so that later in the epoch this node knows who
 else holds what. Then, when the node is over its quota or its swap is due, the segments that the plan contests are
 looked at again, their better-ranked holders are asked for blocks, and the plan is made once more with what they proved.
-Where somebody did not prove what it claims, others are asked in one more round; asking never takes more than half of
-the time that is left, and ends at once when the host needs the node elsewhere.
+
+All of that has to fit into A_guard: looks take half of the time, asking at most half of what is left. Where somebody
+did not prove what it claims, others are asked in one more round; asking ends at once when the host needs the node
+elsewhere. What this does not come to has its turn in a later cycle.
 """
 
 import asyncio
@@ -12,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
+from typing import Protocol
 
 import structlog
 
@@ -33,8 +36,12 @@ from smartnode.planning.segments import Cut
 
 SEGMENTS_PER_CYCLE = 64
 """Segments that one cycle proves, at most."""
-LOOKS_PER_CYCLE = 60
-"""Held swarms that one cycle looks at while the epoch is quiet."""
+LOOKS_AT_ONCE = 16
+"""Held swarms that are looked at together while the epoch is quiet; the daemon comes forty times in each."""
+FRESH_LOOKS_AT_ONCE = 8
+"""Contested swarms that are looked at together: so long nobody asks whether there is time left."""
+LOOKS_SHARE = 0.5
+"""Part of the time that proofs hold after which no more looks begin."""
 SPARE = 1
 """Holders asked beyond those that are needed, because not every one answers."""
 ROUNDS = 2
@@ -46,6 +53,14 @@ _FAILED = frozenset({Verdict.UNKNOWN, Verdict.LIAR})
 """After which a holder is not asked about its other segments either."""
 
 log = structlog.get_logger(__name__)
+
+
+class Planning(Protocol):
+    """Whoever makes plans."""
+
+    async def __call__(self, *, hearing: Hearing, swapping: bool) -> Plan:
+        """Plan with what the guard may know; *swapping*: this is the cycle of a swap."""
+        ...
 
 
 class Leaving:
@@ -63,7 +78,6 @@ class Leaving:
         self._epochs = Epochs(node)
         self.tenures = Tenures(self._epochs, rooms.ledger, rooms.clock)
         self._swapped: int | None = None
-        self._looked: tuple[int, set[InfoHash]] = (-1, set())
         self._dice = SystemRandom()
         self.deadline = 0.0
         """Until when, on the monotonic clock, what the last decision proved may go: within its epoch and A_guard."""
@@ -81,20 +95,13 @@ class Leaving:
                 self._epochs.saw(views[info_hash], Cut.of(holding.layout), policy, now)
 
     def to_witness(self, policy: Policy, now: datetime) -> list[InfoHash]:
-        """Return held swarms to be looked at in this cycle because the epoch is quiet, each once per epoch."""
-        if not policy.terms.is_quiet(now):
-            return []
-        epoch = policy.terms.epoch_of(now)
-        if self._looked[0] != epoch:
-            self._looked = (epoch, set())
+        """Return held swarms to be looked at now because the epoch is quiet."""
         held = [h for h, holding in self._engine.holdings().items() if holding.have.count()]
-        chosen = [h for h in sorted(held) if h not in self._looked[1]][:LOOKS_PER_CYCLE]
-        self._looked[1].update(chosen)
-        return chosen
+        return self._epochs.to_look(held, policy, now, count=LOOKS_AT_ONCE)
 
     async def decide(
         self,
-        plan: Callable[[Hearing, bool], Awaitable[Plan]],
+        plan: Planning,
         look: Callable[[Sequence[InfoHash]], Awaitable[None]],
         *,
         over_quota: bool,
@@ -102,9 +109,8 @@ class Leaving:
         now: datetime,
         called_off: asyncio.Event,
     ) -> Plan | None:
-        """Return the plan whose evictions are proved, None when nothing is to leave now; *plan* is told what the guard
-        may know and whether this is the cycle of a swap, *look* looks at swarms. Set *called_off* and nobody is waited
-        for any more.
+        """Return the plan whose evictions are proved, None when nothing is to leave now; *look* looks at swarms. Set
+        *called_off* and nobody is waited for any more.
         """
         number = policy.terms.swap_number(self._node, now)
         if policy.terms.is_quiet(now) or not (over_quota or number != self._swapped):
@@ -112,25 +118,44 @@ class Leaving:
         self._swapped, swapping = (self._swapped, False) if over_quota else (number, True)
         spent = max(0.0, (datetime.now(UTC) - now).total_seconds())
         left = min(policy.terms.epoch - policy.terms.into_epoch(now), policy.a_guard) - MARGIN
-        self.deadline = time.monotonic() - spent + left.total_seconds()
+        left_s = left.total_seconds() - spent
+        begun = time.monotonic()
+        self.deadline = begun + left_s
         looked: set[InfoHash] = set()
         proved = 0
         for _ in range(ROUNDS):
-            contested = (await plan(self.hearing(policy, now), swapping)).contested
-            ask = [h for h in dict.fromkeys(segment.info_hash for segment in contested) if h not in looked]
-            if ask:
-                await look(ask)
-                looked.update(ask)
-                contested = (await plan(self.hearing(policy, now), swapping)).contested
-            found, failed = await self._prove(contested, policy, now, called_off)
+            contested = (await plan(hearing=self.hearing(policy, now), swapping=swapping)).contested
+            if ask := [segment for segment in contested if segment.info_hash not in looked]:
+                looked |= await self._look_again(ask, look, until=begun + LOOKS_SHARE * left_s)
+                contested = (await plan(hearing=self.hearing(policy, now), swapping=swapping)).contested
+            asked = [segment for segment in contested if segment.info_hash in looked]
+            found, failed = await self._prove(asked, policy, now, called_off)
             proved += found
             if not failed:
                 break
-        return await plan(self.hearing(policy, now), swapping) if proved else None
+        return await plan(hearing=self.hearing(policy, now), swapping=swapping) if proved else None
 
     def hearing(self, policy: Policy, now: datetime) -> Hearing:
         """Return what the guard may know now."""
         return self._epochs.hearing(self._segments(), policy, now, clock=self._clock.doubt(now))
+
+    async def _look_again(
+        self,
+        contested: Sequence[SegmentRef],
+        look: Callable[[Sequence[InfoHash]], Awaitable[None]],
+        *,
+        until: float,
+    ) -> set[InfoHash]:
+        """Look at the swarms of *contested* segments, a few at a time *until* (monotonic); returns those that were."""
+        swarms = list(dict.fromkeys(segment.info_hash for segment in contested[:SEGMENTS_PER_CYCLE]))
+        looked: set[InfoHash] = set()
+        for at in range(0, len(swarms), FRESH_LOOKS_AT_ONCE):
+            if time.monotonic() > until:
+                break
+            some = swarms[at : at + FRESH_LOOKS_AT_ONCE]
+            await look(some)
+            looked.update(some)
+        return looked
 
     async def _prove(
         self, contested: Sequence[SegmentRef], policy: Policy, now: datetime, called_off: asyncio.Event
@@ -162,13 +187,12 @@ class Leaving:
 
     def _able(self, segment: SegmentRef, hearing: Hearing, policy: Policy, now: datetime) -> list[Rival]:
         """Better-ranked holders that are worth asking, one per network, the best-ranked first."""
-        key = (segment.info_hash, segment.number)
         epoch = policy.terms.epoch_of(now)
 
         def rank_of(node: NodeId) -> float:
             return rank(node, segment.info_hash, segment=segment.number, epoch=epoch)
 
-        told = hearing.evidence.get(key)
+        told = hearing.evidence.get(segment.key)
         hopeful = [] if told is None else [r for r in told.rivals if r.holds and r.proved is None]
         better = [rival for rival in hopeful if rank_of(rival.node) > rank_of(self._node)]
         groups: dict[str, Rival] = {}
@@ -198,8 +222,7 @@ class Leaving:
             log.debug("eviction.unproved", info_hash=segment.info_hash, reason=outcome.reason)
             self._epochs.failed(node, address, lied=outcome.verdict is Verdict.LIAR, now=now)
         else:
-            key = (segment.info_hash, segment.number)
-            self._epochs.proved(node, key, holds=outcome.verdict is Verdict.PROVED, now=now)
+            self._epochs.proved(node, segment.key, holds=outcome.verdict is Verdict.PROVED, now=now)
         return outcome.verdict
 
     async def _remember_lies(self, now: datetime) -> None:

@@ -9,13 +9,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from smartnode.cycle.adoption import Adoption
 from smartnode.cycle.apply import Applied, Apply
 from smartnode.cycle.backoff import Backoff
-from smartnode.cycle.candidates import Field, layouts_of, read_unknown_cuts, survey
+from smartnode.cycle.candidates import Field, read_unknown_cuts, survey
 from smartnode.cycle.counting import Counting
 from smartnode.cycle.leaving import Leaving
 from smartnode.cycle.metainfos import Metainfos
@@ -104,6 +105,12 @@ class Cycle:
         await self.mirroring.start()
         await self._leaving.start()
 
+    async def witness(self, now: datetime) -> None:
+        """Look at what is held while the epoch is quiet, between cycles: what may leave later in it depends on that."""
+        if ask := self._leaving.to_witness(self.policy, now):
+            snapshot = self._rooms.catalogue.current()
+            await self._look(ask, self._survey(snapshot.items if snapshot is not None else (), now), now)
+
     def hurry(self) -> None:
         """Let the cycle under way end soon: the host needs its disk, and the next cycle gives it back."""
         self._hurried.set()
@@ -180,41 +187,33 @@ class Cycle:
         return any(holdings[h].missing.count() for h in self._wishes.excluded & holdings.keys())
 
     async def _relieve(self, items: Sequence[Item], room: Room, now: datetime) -> Applied:
-        """Drop promises and let go what the floor forces, on what is known already: no look comes before it. What the
-        volunteer excluded is stopped here too.
-        """
-        holdings = self._rooms.engine.holdings()
-        plan = await self._plan(self._survey(items, now), room, now)
-        todo = difference(
-            replace(plan, order=()), holdings=holdings, room=room, policy=self.policy, layouts=layouts_of(holdings)
-        )
-        return await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1)
+        """Drop promises and let go what the floor forces, on what is known already; stop what is excluded."""
+        return await self._release(await self._plan(self._survey(items, now), room, now), items, room, now)
 
     async def _let_go(self, items: Sequence[Item], room: Room, now: datetime) -> Applied:
-        """Look around while the epoch is quiet; later in it let go what others are proved to hold."""
+        """Let go what others are proved to hold."""
         if room.below_floor:
             return Applied()
         field = self._survey(items, now)
-        await self._look(self._leaving.to_witness(self.policy, now), field, now)
-
-        async def plan(hearing: Hearing, swapping: bool) -> Plan:  # noqa: FBT001 -- called by position
-            return await self._plan(field, room, now, hearing=hearing, swapping=swapping)
-
-        async def look(hashes: Sequence[InfoHash]) -> None:
-            await self._look(hashes, field, now)
-
-        over = room.over_quota > 0
-        proved = await self._leaving.decide(
-            plan, look, over_quota=over, policy=self.policy, now=now, called_off=self._hurried
-        )
+        plan, look = partial(self._plan, field, room, now), partial(self._look, field=field, now=now)
+        over, off = room.over_quota > 0, self._hurried
+        proved = await self._leaving.decide(plan, look, over_quota=over, policy=self.policy, now=now, called_off=off)
         if proved is None or not proved.evictions:
             return Applied()
-        holdings = self._rooms.engine.holdings()
+        return await self._release(proved, items, room, now, before=self._leaving.deadline)
+
+    async def _release(
+        self, plan: Plan, items: Sequence[Item], room: Room, now: datetime, *, before: float | None = None
+    ) -> Applied:
+        """Let go what *plan* gives up, and begin nothing; *before*: until when that is permitted."""
         todo = difference(
-            replace(proved, order=()), holdings=holdings, room=room, policy=self.policy, layouts=layouts_of(holdings)
+            replace(plan, order=()),
+            holdings=self._rooms.engine.holdings(),
+            room=room,
+            policy=self.policy,
+            layouts={},  # what is let go is held, and nothing else is asked for
         )
-        before = self._leaving.deadline
-        return await self._apply.apply(proved, todo, items=items, now=now, cycle=self._number + 1, before=before)
+        return await self._apply.apply(plan, todo, items=items, now=now, cycle=self._number + 1, before=before)
 
     async def _give_up_stalled(self, now: datetime) -> None:
         """Give up promises that nobody keeps; what is held of such a torrent stays."""

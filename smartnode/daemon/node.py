@@ -43,7 +43,6 @@ from smartnode.daemon.schedule import Errand, Schedule
 from smartnode.disk.room import Disk
 from smartnode.domain.catalogue import Item, Snapshot
 from smartnode.domain.identity import InfoHash
-from smartnode.domain.mirror import MirrorFailure
 from smartnode.domain.quota import Room
 from smartnode.engine.session import Engine
 from smartnode.errors import CatalogueError, SmartnodeError
@@ -54,6 +53,7 @@ from smartnode.swarm.trackers import Trackers
 WATCH_EVERY = timedelta(seconds=2)
 SAVE_EVERY = timedelta(seconds=30)
 MIRROR_EVERY = timedelta(seconds=2)
+WITNESS_EVERY_MIN = timedelta(seconds=1)
 ASK_AGAIN = timedelta(seconds=5)
 STOP_DEADLINE_S = 9.0
 
@@ -107,7 +107,7 @@ class Node:
         leave.push_async_callback(self._sources.close)
         self._trackers: Trackers = trackers_of(settings)
         self._engine: Engine = engine_of(settings, paths, node_id=node_id, places=self._disk.places, puncher=self._disk)
-        self._engine.on_mirror_failed = self._mirror_failed
+        self._engine.on_mirror_failed = lambda failure: self._sources.failed(failure, datetime.now(UTC))
         await self._engine.start()
         leave.push_async_callback(self._engine.stop)
         await self._catalogue.load(held=self._in_view(), slice_number=0)
@@ -146,14 +146,14 @@ class Node:
         )
 
     def _start_schedule(self) -> None:
-        cycle, refresh = self._settings.cycle.interval, self._settings.catalogue.refresh
-        now = datetime.now(UTC)
-        soon = now + timedelta(seconds=1)
+        settings, now = self._settings, datetime.now(UTC)
+        cycle, quiet, soon = settings.cycle.interval, settings.protocol.quiet_window, now + timedelta(seconds=1)
         self._schedule = Schedule()
         self._schedule.start(
             (
-                Errand(name="refresh", work=self.refresh, every=refresh, first=now, spread=True),
+                Errand(name="refresh", work=self.refresh, every=settings.catalogue.refresh, first=now, spread=True),
                 Errand(name="cycle", work=self.walk, every=cycle, first=soon, spread=True),
+                Errand(name="witness", work=self._witness, every=max(WITNESS_EVERY_MIN, quiet / 40), spread=True),
                 Errand(name="count", work=self._count, every=cycle, first=soon, spread=True),
                 Errand(name="mirrors", work=self._mirror, every=min(MIRROR_EVERY, cycle)),
                 Errand(name="save", work=self._save, every=min(SAVE_EVERY, cycle)),
@@ -186,6 +186,11 @@ class Node:
             # What was started needs web seeds now, not in a while.
             self._schedule.now("mirrors", self._mirror)
             await self._publish(walk=True)
+
+    async def _witness(self) -> None:
+        """Look at what is held while the epoch is quiet, however seldom cycles come."""
+        async with self._walking:
+            await self._cycle.witness(datetime.now(UTC))
 
     async def refresh(self) -> None:
         """Ask the catalogue's source again; the next slice of a large catalogue comes into view."""
@@ -235,10 +240,6 @@ class Node:
             self._items_of, self._items = snapshot, by_info_hash(snapshot.items)
         return self._items
 
-    def _mirror_failed(self, failure: MirrorFailure) -> None:
-        """The engine gave a web seed up: it is looked at soon."""
-        self._sources.failed(failure, datetime.now(UTC))
-
     async def _save(self) -> None:
         try:
             await self._engine.save()
@@ -260,8 +261,7 @@ class Node:
         reasons = [*why, *(outcome.degraded if outcome else ()), *self._catalogue.degraded()]
         trackers = join(self._engine.trackers(), self._trackers.health())
         reasons += [*trackers_degraded(trackers), *self._dht_degraded(now), *self._sources.degraded(now)]
-        if self._failure is not None:
-            reasons.append(self._failure)
+        reasons += [self._failure] if self._failure is not None else []
         self._board.publish(
             Seen(
                 at=now,

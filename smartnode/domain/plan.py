@@ -115,6 +115,11 @@ class SegmentRef:
     pieces: PieceRange
     bytes: Bytes
 
+    @property
+    def key(self) -> tuple[InfoHash, int]:
+        """Which one it is."""
+        return self.info_hash, self.number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -76,8 +76,7 @@ class Stakes:
 class Verdict:
     """*permitted*, or *reason* says in one clause what is missing. *proved*: better-ranked proved holders, one per
     network; *required*: how many there must be; *seen*: smartnodes seen with the segment since the epoch began.
-    *provable*: only fresh looks and proofs are
-    missing.
+    *provable*: only fresh looks and proofs are missing.
     """
 
     permitted: bool

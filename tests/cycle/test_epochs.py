@@ -173,3 +173,24 @@ def test_one_network_and_one_operator_are_one_group() -> None:
     assert alone[name(3)] != alone[name(4)] == alone[name(5)]
     assert epochs.address_of(name(4), SWARM) == Address(host="192.0.2.1", port=6881)
     assert epochs.address_of(name(9), SWARM) is None
+
+
+def test_every_held_swarm_has_its_turn_in_a_quiet_window() -> None:
+    """Each is looked at until it was seen, the others before the same one again; nobody looks later in the epoch, and
+    what a window was too short for comes first in the next.
+    """
+    epochs, held = Epochs(name(0)), [InfoHash(f"{n:040x}") for n in range(7)]
+
+    def look(now: datetime, *learned: int) -> list[int]:
+        asked = epochs.to_look(held, POLICY, now, count=3)
+        for n in learned:
+            epochs.saw(SwarmView(info_hash=held[n], looked_at=now, witness=Witness.DHT), CUT, POLICY, now)
+        return [held.index(h) for h in asked]
+
+    minute = timedelta(minutes=1)
+    assert look(QUIET, 0, 2) == [0, 1, 2]
+    assert look(QUIET + minute, 3, 4, 5) == [3, 4, 5]
+    assert look(QUIET + 2 * minute) == [6, 1]
+    assert look(LATER) == []
+    assert look(QUIET + timedelta(hours=2), 0) == [0, 2, 3]
+    assert look(QUIET + timedelta(hours=2) + minute) == [4, 5, 1]

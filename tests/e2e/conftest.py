@@ -71,4 +71,5 @@ def node(tmp_path: Path) -> Iterator[Callable[[int], RunningNode]]:
     yield make
     for running in reversed(made):
         running.process.ask_to_stop()
+    for running in reversed(made):
         running.process.end()
