@@ -90,11 +90,13 @@ async def peer(talk: Talk, host: str = "127.0.7.1", *, leaves: bool = False) -> 
     ended them; with *leaves* it hangs up itself.
     """
     talks: list[asyncio.Task[object]] = []
+    lines: list[asyncio.StreamWriter] = []
 
     async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         talks.append(task)
+        lines.append(writer)
         try:
             await talk(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
@@ -110,8 +112,8 @@ async def peer(talk: Talk, host: str = "127.0.7.1", *, leaves: bool = False) -> 
     finally:
         server.close()
         if leaves:
-            for task in talks:
-                task.cancel()
+            for line in lines:
+                line.transport.abort()
         if talks:
             _, pending = await asyncio.wait(talks, timeout=20)
             assert not pending
