@@ -4,7 +4,9 @@ for.
 A candidate is neither held nor promised, fits into the free room, and is covered less than F + 1 or not at all; where
 the volunteer set a target of copies, it has fewer elsewhere.
 Within a class the largest ln(l_f - u) + g comes first: rarer segments are likelier, and each node draws its own. The
-fetch level l_f solves sum of b * max(l_f - u, 0) = max(0.3 * growth of C^, own budget) over the candidates. Segments
+fetch level l_f solves sum of b * max(l_f - u, 0) = max(0.3 * growth of C^, own budget) over the candidates that were
+seen lately: what was never seen would pull it down to nothing, and a node would go from one full swarm to the next.
+Segments
 with u + 1 <= l_f come before their class: all of them together fit the budget, so that more quota never costs the
 rarest a copy that less quota gave them. Whatever does not fit is skipped and the next is tried.
 
@@ -64,7 +66,9 @@ def choose(field: Field, *, free: Bytes, growth: Bytes, target: int | None = Non
     covered, sated = missing[~wanted], missing[wanted & field.sated(target)[missing]]
     wanted &= ~field.sated(target)[missing]
     candidate = wanted & (cost <= free)
-    fetch_level = water.level(u[candidate], cost[candidate], max(GROWTH_SHARE * growth, free))
+    sure = candidate & field.known[missing]
+    sure = sure if sure.any() else candidate
+    fetch_level = water.level(u[sure], cost[sure], max(GROWTH_SHARE * growth, free))
     order, classes = _order(field, missing[candidate], fetch_level)
     taken = fitting(field.cost[order], free)
     chosen = np.concatenate((first, order[taken]))

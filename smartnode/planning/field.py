@@ -20,7 +20,7 @@ class Field:
     *size*: bytes. *cost*: bytes neither held nor promised. *held*: bytes held. *offered*: may be fetched.
     *pinned*, *excluded*: by the volunteer.
     *copies*: remembered elsewhere; *coming*: 1 while in progress elsewhere. *base*: u of the first copy less one.
-    *capacity*: C^, bytes of all copies in sight, one's own included, also where the last look is old.
+    *capacity*: C^, bytes of all copies, one's own included, as what was seen lately lets expect.
     *seen*: copies elsewhere as fetching believes them, also of old views; *coverage*: u with them. *g*: fetch rank.
     """
 
@@ -89,5 +89,17 @@ def lay_out(
         seen=seen,
         coverage=base + count - np.where(count == 0, credit, 0.0),  # no mirror credit before the first copy
         g=g,
-        capacity=Bytes(int(((size * seen + size - cost) * offered).sum())),
+        capacity=Bytes(int(((size - cost) * offered).sum()) + _elsewhere(size, seen, offered, known)),
     )
+
+
+def _elsewhere(
+    size: NDArray[np.int64], seen: NDArray[np.int64], offered: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> int:
+    """Estimate the bytes of all copies that others hold: what was seen lately stands for the rest, because an old view
+    of an archive that fills knows too few. Where nothing was seen lately, what is remembered.
+    """
+    fresh = offered & known
+    all_of_it, there = int(size[offered].sum()), size * seen
+    seen_lately = int(size[fresh].sum())
+    return int(there[fresh].sum()) * all_of_it // seen_lately if seen_lately else int(there[offered].sum())
