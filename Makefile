@@ -29,7 +29,7 @@ demo: $(INSTALLED) ## a whole network on loopback: publish, fetch, lose the orig
 
 # A file's tests stay on one worker: those that run nodes share fixed loopback addresses within a file, never across.
 test: check ## linters, types, import contracts and the tests (not the soak)
-	$(PY) -m pytest -q -m "not soak" -n 2 --dist loadfile $(PYTEST_OPTIONS)
+	$(PY) -m pytest -q -m "not soak" -n 3 --dist loadfile $(PYTEST_OPTIONS)
 
 check: $(VENV)/.dev ## ruff, mypy --strict, import contracts, codespell
 	$(VENV)/bin/ruff check --quiet

@@ -147,9 +147,11 @@ def scene(folder: Path, under: Underworld, pieces: dict[str, int], *, first: int
         yield at
 
 
-def epoch_now() -> int:
-    """The epoch of this moment."""
-    return int(time.time() // EPOCH_S)
+def next_epoch() -> int:
+    """The first epoch that begins from now on; the one before has two seconds left, in which nothing is begun."""
+    epoch = int(time.time() // EPOCH_S) + 1
+    wait_for("the end of an epoch", lambda: time.time() >= epoch * EPOCH_S - 2, deadline_s=EPOCH_S)
+    return epoch
 
 
 def _configure(one: RunningNode, site: Site, *, quota: int, dht: tuple[str, ...], only: str = "") -> None:
