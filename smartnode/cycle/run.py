@@ -247,13 +247,14 @@ class Cycle:
             looked.update(ask)
             plan = await self._plan(field, room, now)
         may_start = not self._cooling and not self._hurried.is_set()
+        order = tuple(s for s in plan.order if may_start and s.info_hash in looked)
+        holdings = self._rooms.engine.holdings()
         todo = difference(
-            replace(plan, order=tuple(s for s in plan.order if may_start and s.info_hash in looked)),
-            holdings=self._rooms.engine.holdings(),
-            room=room,
-            policy=self.policy,
-            layouts=field.layouts,
+            replace(plan, order=order), holdings=holdings, room=room, policy=self.policy, layouts=field.layouts
         )
+        if room.over_quota:  # readers see what the guard was told; what may go goes by `_let_go`
+            told = await self._plan(field, room, now, hearing=self._leaving.hearing(self.policy, now))
+            plan = replace(plan, evict=told.evict)
         return replace(plan, declined=plan.declined.plus(field.waiting)), todo
 
     def _survey(self, items: Sequence[Item], now: datetime) -> Field:
