@@ -96,7 +96,7 @@ def test_the_sole_holder_keeps_everything(site: Any, node: Any, wait: Any) -> No
 @pytest.mark.timeout(120)
 def test_ages_of_holders_outlive_a_restart(site: Any, node: Any, wait: Any) -> None:
     """A holder that was seen before the node stopped is as old afterwards as if it had not: seen again, since then."""
-    one, _ = fleet(site, node, wait, count=2, first=71)
+    one, _ = fleet(site, node, wait, count=2, first=61)
     seen, since = wait("a look at the whole", lambda: ages(one) if ages(one)[1] else None)
     assert one.stop()
     one.start()
