@@ -39,8 +39,8 @@ def release(
     field: Survey, room: Room, holdings: Mapping[InfoHash, Holding], *, permits: Callable[[int], bool]
 ) -> Release:
     """Decide what leaves; *permits*: what the guard says of one segment."""
-    order = field.worth_less
     promised = field.size - field.cost - field.held
+    order = field.worth_less(np.flatnonzero((field.held > 0) | (promised > 0)))
     over = np.array([each.placed.ended is not None for each in field.torrents], dtype=np.bool_)[field.owner]
     ended = np.flatnonzero(over & (promised > 0))
     open_ = order[(promised[order] > 0) & ~over[order]]

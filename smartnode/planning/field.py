@@ -45,15 +45,14 @@ class Field:
         """
         return np.zeros(len(self.seen), dtype=np.bool_) if target is None else (self.seen >= target) & ~self.pinned
 
-    @property
-    def worth_less(self) -> NDArray[np.int64]:
-        """All segments, the least valuable to hold first.
+    def worth_less(self, among: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The segments *among* (indices, ascending), the least valuable to hold first.
 
         What is excluded before all else, what is pinned after it. Known to be well covered before unknown, unfinished
         before whole, then the lowest rank. What is in progress elsewhere is no copy yet, so it does not count here.
         """
         keys = (self.g, self.cost == 0, -(self.base + self.copies), ~self.known, ~self.excluded, self.pinned)
-        return np.lexsort(keys)
+        return among[np.lexsort([key[among] for key in keys])]
 
 
 def lay_out(

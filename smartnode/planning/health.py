@@ -60,10 +60,11 @@ def observe(
     """Tell *view* per segment of *cut*; holders whose bitfield is of another length are not believed. *holders*: the
     distinct ones of the view. *patience*: how long all holders of a segment may be offline.
     """
-    copies, coming, online = (np.zeros(cut.count, dtype=np.int64) for _ in range(3))
+    copies, coming = np.zeros(cut.count, dtype=np.int64), np.zeros(cut.count, dtype=np.int64)
     if view is None or view.looked_at is None:
         return Health(known=False, age=None, mirrors=None, copies=copies, coming=coming)
     known = is_within(policy.a_max, view.looked_at, now)
+    online = np.zeros(cut.count, dtype=np.bool_)
     for holder in holders:
         if holder.pieces.length != cut.layout.num_pieces or not is_within(policy.t_mem, holder.last_contact, now):
             continue
@@ -73,7 +74,7 @@ def observe(
             online |= whole
         if holder.progressed_at is not None and is_within(policy.t_progress, holder.progressed_at, now):
             coming |= begun
-    copies[online == 0] = 0
+    copies *= online
     age = max(now - view.looked_at, timedelta(0))
     return Health(known=known, age=age, mirrors=view.mirrors if known else None, copies=copies, coming=coming)
 

@@ -80,8 +80,10 @@ class Cut:
         """Describe a set of pieces: each whole segment as one range, what is left as runs, ascending by first piece."""
         whole = self.whole(kept)
         stray = kept & ~np.repeat(whole, self.step)[: len(kept)]
-        edges = np.flatnonzero(np.diff(stray.astype(np.int8), prepend=0, append=0)).tolist()
         ranges = [self.pieces(number) for number in np.flatnonzero(whole).tolist()]
+        if not stray.any():
+            return tuple(ranges)
+        edges = np.flatnonzero(np.diff(stray.astype(np.int8), prepend=0, append=0)).tolist()
         ranges += [PieceRange(first=a, last=b - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
         return tuple(sorted(ranges))
 

@@ -160,8 +160,7 @@ class Minds:
         return chosen[paced(self._world.archive.size[chosen].tolist(), left=free, pace=pace)]
 
     def _shrink(self, node: int, tick: int, field: Field, excess: int) -> NDArray[np.int64]:
-        order = field.worth_less
-        held = order[field.held[order] > 0]
+        held = field.worth_less(np.flatnonzero(field.held))
         permits = self._guard(node, tick, floor=gate_of(field, Bytes(0)) - 1, shrunk=True)
         gone, _ = shrink(held, field.held, excess, permits=permits)
         return gone
