@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smartnode.domain.identity import InfoHash, NodeId
 from smartnode.planning import protocol
 
-_REMEMBERED_TORRENTS = 4096
+_REMEMBERED_TORRENTS = 32_768  # more than one plan walks: a smaller memory would forget each before its turn comes
 
 
 def rank(node: NodeId, info_hash: InfoHash, *, segment: int, epoch: int) -> float:
