@@ -80,7 +80,7 @@ def declining(field: Survey, indices: NDArray[np.int64], rule: Rule, *, choice: 
     else:
         lowest = float(field.coverage[indices].min())
         text = f"enough copies: {seen}; coverage {lowest:.2f} has reached the gate of {choice.gate} copies"
-        change = if_covered(field, int(indices[0]), choice.gate)
+        change = if_covered(field, indices, choice.gate, room)
     return Because(rule=rule, text=text, evidence=evidence, change=change)
 
 

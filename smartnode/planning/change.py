@@ -35,21 +35,30 @@ def if_fetched(field: Field, index: int, gate: int) -> str:
     return f"not fetched once {_copies(enough(field, index, gate))} of it {_are(enough(field, index, gate))} seen"
 
 
-def if_covered(field: Field, index: int, gate: int) -> str:
-    """What would get a segment that has enough copies."""
-    fewer = enough(field, index, gate) - 1
+def if_covered(field: Field, indices: NDArray[np.int64], gate: int, room: Room) -> str:
+    """What would get segments that have enough copies."""
+    fewer = enough(field, int(indices[0]), gate) - 1
     seen = f"at most {_copies(fewer)} of it {_are(fewer)}" if fewer else "no other copy of it is"
-    return f"wanted once {seen} seen; a pin fetches it whatever there is"
+    return f"wanted once {seen} seen; {_if_pinned(field, indices, room)}"
 
 
 def if_crowded(field: Field, indices: NDArray[np.int64], crowded: NDArray[np.int64], room: Room) -> str:
     """What would get segments for which there is no room."""
     lowest = float(field.coverage[indices].min())
     ahead = int(field.cost[crowded[field.coverage[crowded] <= lowest]].sum())
-    return (
+    text = (
         f"fetched with more room: {ahead} bytes that are as rare or rarer, these included, find none in a quota of "
-        f"{room.quota} bytes; a pin puts it first"
+        f"{room.quota} bytes"
     )
+    return text if field.pinned[indices[0]] else f"{text}; {_if_pinned(field, indices, room)}"
+
+
+def _if_pinned(field: Field, indices: NDArray[np.int64], room: Room) -> str:
+    """What a pin would do: it makes no room, and what is pinned already may come first."""
+    left = room.free - int(field.cost[field.pinned & field.offered].sum())
+    if int(field.cost[indices].min()) <= left:
+        return "a pin fetches it whatever there is"
+    return "a pin puts it first once there is room"
 
 
 def if_sated(target: int | None) -> str:
@@ -70,13 +79,17 @@ def if_kept(field: Field, index: int, *, word: Word | None, scarce: float | None
 
 
 def if_refused(verdict: Verdict, room: Room) -> str:
-    """What would let go a segment that is over the quota."""
+    """What would let go a segment that is over the quota; proofs do not help while something else bars it."""
+    stays = f"stays with a quota of {room.quota + room.over_quota} bytes"
+    if verdict.barred:
+        proofs = "proof" if verdict.required == 1 else "proofs"
+        return (
+            f"no proof helps until that has passed, then {verdict.required} {proofs} of better-ranked smartnodes that"
+            f" hold it; {stays}"
+        )
     missing = verdict.required - verdict.proved
     proofs = "proof" if missing <= 1 else "proofs"
-    return (
-        f"goes once {max(1, missing)} more {proofs} of better-ranked smartnodes that hold it are there; stays with a"
-        f" quota of {room.quota + room.over_quota} bytes"
-    )
+    return f"goes once {max(1, missing)} more {proofs} of better-ranked smartnodes that hold it are there; {stays}"
 
 
 def _copies(count: int) -> str:

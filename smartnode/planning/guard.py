@@ -76,7 +76,8 @@ class Stakes:
 class Verdict:
     """*permitted*, or *reason* says in one clause what is missing. *proved*: better-ranked proved holders, one per
     network; *required*: how many there must be; *seen*: smartnodes seen with the segment since the epoch began.
-    *provable*: only fresh looks and proofs are missing.
+    *provable*: only fresh looks and proofs are missing. *barred*: no proof would help, because of the clock, the epoch
+    or this node's rank in it.
     """
 
     permitted: bool
@@ -85,6 +86,7 @@ class Verdict:
     proved: int
     seen: int
     provable: bool = False
+    barred: bool = False
 
 
 def holders_required(stakes: Stakes, terms: Terms) -> int:
@@ -110,8 +112,9 @@ def judge(hearing: Hearing, segment: Segment, stakes: Stakes, *, node: NodeId, n
     able = [each for each in better if each.proved is not False and each.age >= age]
     proved, seen = _groups(each for each in able if each.holds and each.proved), len(told.rivals)
     reason = _lacking(hearing, told, terms, now) or _outranked(told, better)
-    provable = not reason and _groups(able) >= required
-    if not reason and proved >= required:
+    barred = bool(reason)
+    provable = not barred and _groups(able) >= required
+    if not barred and proved >= required:
         return Verdict(permitted=True, reason="", required=required, proved=proved, seen=seen, provable=True)
     reason = reason or f"{proved} of them proved, {seen} seen"
     return Verdict(
@@ -121,6 +124,7 @@ def judge(hearing: Hearing, segment: Segment, stakes: Stakes, *, node: NodeId, n
         proved=proved,
         seen=seen,
         provable=provable,
+        barred=barred,
     )
 
 

@@ -212,7 +212,11 @@ def _forced(field: Survey, indices: NDArray[np.int64], room: Room) -> list[PlanE
 
 
 def _shrunk(field: Survey, leaving: Release, room: Room, bench: Bench) -> list[PlanEntry]:
-    """What goes because the quota was lowered, then what would and may not, per torrent."""
+    """What goes because the quota was lowered, then what would and may not, per torrent; what only lacks proofs apart
+    from what no proof would let go.
+    """
+    barred = np.array([bench.on(index).barred for index in leaving.refused.tolist()], dtype=np.bool_)
+    parts = ((leaving.permitted, True), (leaving.refused[~barred], False), (leaving.refused[barred], False))
     return [
         because.entry(
             field,
@@ -221,7 +225,7 @@ def _shrunk(field: Survey, leaving: Release, room: Room, bench: Bench) -> list[P
             field.held,
             permitted=permitted,
         )
-        for indices, permitted in ((leaving.permitted, True), (leaving.refused, False))
+        for indices, permitted in parts
         for group, _ in _groups(field, indices, (Rule.OVER_QUOTA,) * len(indices))
     ]
 

@@ -1,16 +1,20 @@
 """What would change a decision really does: the numbers that a person is told are those that decide."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smartnode.domain.identity import InfoHash
-from smartnode.domain.pieces import Bitfield
+from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, node_id
+from smartnode.domain.pieces import Bitfield, Bytes, PieceRange
 from smartnode.domain.plan import Plan, Rule
 from smartnode.domain.wishes import NO_WISHES, Wish, Wishes, Word
+from smartnode.planning.guard import Evidence, Hearing, Rival
+from smartnode.planning.segments import Cut
 
 COUNT = re.compile(r"once (?:at most )?(no|\d+) other cop")
 
@@ -80,3 +84,60 @@ def test_what_is_held_says_when_it_would_go(world: Any, others: int) -> None:
     wish = Wish(info_hash=held.info_hash, word=Word.PINNED, item="c/item001", at=world.now)
     pinned = world.plan([item, other], world.room(3200, given_["holdings"]), wishes=Wishes.of([wish]), **given_)
     assert "take the pin back" in pinned.keep[0].because.change
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=4), st.integers(0, 9000), st.sets(st.integers(0, 3)))
+def test_a_pin_is_promised_where_it_helps(world: Any, copies: list[int], quota: int, pins: set[int]) -> None:
+    """Where a pin is said to fetch, it does, beside whatever is pinned already; a full quota promises nothing, and
+    what is pinned is not told to be.
+    """
+    said = [Wish(info_hash=world.info_hash(n), word=Word.PINNED, item="c/x", at=world.now) for n in pins]
+    for entry in plan_of(world, copies, quota=quota, wishes=Wishes.of(said)).declined:
+        info_hash = entry.info_hash or InfoHash("")
+        wish = Wish(info_hash=info_hash, word=Word.PINNED, item=str(entry.item), at=world.now)
+        after = plan_of(world, copies, quota=quota, wishes=Wishes.of([*said, wish]))
+        if "a pin fetches it" in entry.because.change:
+            assert Rule.PINNED in rule_of(after, info_hash)
+        else:
+            told = "a pin puts it first once there is room" in entry.because.change
+            assert told is (int(info_hash, 16) not in pins)
+
+
+def over_quota(world: Any, *, proved: bool | None) -> Plan:
+    """Plan for a node that is over its quota by nearly all that it holds, with three other holders."""
+    item = world.candidate(1)
+    held = world.holding(1, item.layout, Bitfield.full(item.layout.num_pieces))
+    names = [node_id(NODE_ID_PREFIX + number.to_bytes(12, "big")) for number in range(3)]
+    rivals = tuple(Rival(node=n, group=n.hex(), holds=True, age=timedelta(days=3), proved=proved) for n in names)
+    told = Evidence(rivals=rivals, looked_quiet=True)
+    hearing = Hearing(evidence={(held.info_hash, number): told for number in range(32)}, clock=None)
+    room = replace(world.room(3200, {held.info_hash: held}), quota=Bytes(1))
+    views = {held.info_hash: world.seeds(1, item.layout, 3, mirrors=1)}
+    return world.plan(  # type: ignore[no-any-return]
+        [item],
+        room,
+        views=views,
+        holdings={held.info_hash: held},
+        hearing=hearing,
+        now=world.now + timedelta(minutes=30),
+    )
+
+
+def test_proofs_are_named_where_they_help(world: Any) -> None:
+    """What is said to go with more proofs goes once all holders gave them; what is outranked says that no proof helps,
+    and stays.
+    """
+    before, after = over_quota(world, proved=None), over_quota(world, proved=True)
+    told = {"more proof": set[PieceRange](), "no proof helps until that has passed": set[PieceRange]()}
+    for entry in before.evict:
+        (words,) = [each for each in told if each in entry.because.change]
+        told[words].update(entry.segments)
+    gone = {each.pieces for each in after.evictions}
+    assert list(told.values()) == [gone, set(_segments(world)) - gone]
+    assert all(told.values())
+
+
+def _segments(world: Any) -> list[PieceRange]:
+    """Return the segments of the one item."""
+    cut = Cut.of(world.candidate(1).layout)
+    return [cut.pieces(number) for number in range(cut.count)]
