@@ -18,7 +18,7 @@ from smartnode.daemon.board import Identity
 from smartnode.daemon.clock import Clock
 from smartnode.disk.places import Places
 from smartnode.disk.room import Disk
-from smartnode.domain.identity import PROTOCOL_VERSION, NodeId
+from smartnode.domain.identity import PROTOCOL_VERSION, NodeId, prober_of
 from smartnode.domain.network import ProxyKind, Way
 from smartnode.domain.pieces import Bytes
 from smartnode.engine.needs import Puncher
@@ -181,9 +181,7 @@ def eyes_of(settings: Settings, node_id: NodeId) -> Eyes:
     return Eyes(
         node_id=node_id,
         network_id=settings.network.id,
-        manners=Manners(
-            client=f"smartnode/{__version__} probe", local_host=local_host(settings), proxy=settings.network.proxy
-        ),
+        manners=Manners(client=prober_of(__version__), local_host=local_host(settings), proxy=settings.network.proxy),
         allow_private=settings.network.allow_private,
         memory=settings.cycle.t_mem,
     )

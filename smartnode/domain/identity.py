@@ -20,6 +20,7 @@ PROTOCOL_VERSION = 1
 NODE_ID_PREFIX = f"-SN{PROTOCOL_VERSION:04d}-".encode("ascii")
 _INFO_HASH = re.compile(r"[0-9a-f]{40}")
 _CLIENT = re.compile(r"smartnode/[0-9A-Za-z][0-9A-Za-z.+!-]{0,31} \(([a-z0-9-]{1,32})/([0-9]{1,4})\)")
+_PROBER = re.compile(r"smartnode/[0-9A-Za-z][0-9A-Za-z.+!-]{0,31} probe")
 
 
 def info_hash(text: str) -> InfoHash:
@@ -42,6 +43,16 @@ def node_id(raw: bytes) -> NodeId:
 def client_of(version: str, network_id: str) -> str:
     """Return what a smartnode of *version* says of itself in BEP 10 ``v``: network id and protocol version included."""
     return f"smartnode/{version} ({network_id}/{PROTOCOL_VERSION})"
+
+
+def prober_of(version: str) -> str:
+    """Return what the wire probe of a smartnode of *version* says of itself: it only looks, and holds nothing."""
+    return f"smartnode/{version} probe"
+
+
+def is_prober(client: str | None) -> bool:
+    """Say whether BEP 10 ``v`` names a wire probe; who calls itself so is left out, which gains nobody anything."""
+    return client is not None and _PROBER.fullmatch(client) is not None
 
 
 def is_smartnode(client: str | None, network_id: str, protocol_version: int = PROTOCOL_VERSION) -> bool:

@@ -1,4 +1,6 @@
-"""Connected peers become Holders: what peer_info shows at one moment, web seeds left out, text from strangers cut."""
+"""Connected peers become Holders: what peer_info shows at one moment, text from strangers cut. Web seeds are left out,
+and so are the probes of other nodes: under a new peer id each time they would be remembered as peers that left.
+"""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,7 +10,7 @@ from typing import Any
 import libtorrent as lt
 import numpy as np
 
-from smartnode.domain.identity import NodeId, is_smartnode
+from smartnode.domain.identity import NodeId, is_prober, is_smartnode
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address, Holder, Witness
 from smartnode.engine.settings import EngineSettings
@@ -36,7 +38,8 @@ def holders(
 ) -> tuple[Holder, ...]:
     """Return the peers of a torrent of *count* pieces that finished their handshake, in order of their address."""
     found = (_holder(peer, count=count, now=now, network_id=network_id) for peer in peers if _counts(peer))
-    return tuple(sorted((holder for holder in found if holder.peer_id != ourselves), key=lambda h: h.address))
+    others = (holder for holder in found if holder.peer_id != ourselves and not is_prober(holder.client))
+    return tuple(sorted(others, key=lambda h: h.address))
 
 
 def _counts(peer: Any) -> bool:

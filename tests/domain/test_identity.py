@@ -6,7 +6,17 @@ import pytest
 
 from smartnode.domain.catalogue import Torrent
 from smartnode.domain.holding import Holding
-from smartnode.domain.identity import NODE_ID_PREFIX, InfoHash, ItemKey, client_of, info_hash, is_smartnode, node_id
+from smartnode.domain.identity import (
+    NODE_ID_PREFIX,
+    InfoHash,
+    ItemKey,
+    client_of,
+    info_hash,
+    is_prober,
+    is_smartnode,
+    node_id,
+    prober_of,
+)
 from smartnode.domain.pieces import Bitfield, Bytes, Layout
 from smartnode.domain.swarm import Address, Holder, SwarmView, Witness
 
@@ -34,6 +44,14 @@ def test_who_is_a_smartnode() -> None:
     assert not is_smartnode(client_of("0.1.0", "d4c"), "d4c", protocol_version=2)
     for text in (None, "", "smartnode/1 (d4c/x)", "qBittorrent/5", "\0smartnode/1 (d4c/1)", "smartnode/1 (d4c/1) "):
         assert not is_smartnode(text, "d4c")
+
+
+def test_who_only_looks() -> None:
+    """A wire probe is known by its name, is no smartnode, and no smartnode is taken for one."""
+    assert is_prober(prober_of("0.1.0"))
+    assert not is_smartnode(prober_of("0.1.0"), "d4c")
+    for text in (None, "", client_of("0.1.0", "d4c"), "smartnode/1 (probe/1)", "smartnode/ probe", "qBittorrent probe"):
+        assert not is_prober(text)
 
 
 def test_item_key() -> None:

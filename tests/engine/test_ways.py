@@ -7,6 +7,7 @@ from typing import Any
 import libtorrent as lt
 import pytest
 
+from smartnode.domain.identity import prober_of
 from smartnode.domain.pieces import Bitfield
 from smartnode.domain.swarm import Address
 
@@ -100,3 +101,25 @@ async def test_a_peer_that_wants_nothing_more_is_seen_as_such(
     while not (seen.get("127.0.60.2") and lonely.host in seen):
         seen = {h.address.host: h.upload_only for h in await one.connected(info_hash, datetime.now(UTC))}
     assert seen[lonely.host] is False
+
+
+async def test_who_only_looks_is_no_peer(
+    engines: Any, make_sample: Any, client: Any, until: Any, tmp_path: Path
+) -> None:
+    """The probe of another node is connected for a moment and is not told of; whoever else is connected is."""
+    sample = make_sample(files={"x.bin": 1 << 20})
+    engine = await engines(1)
+    info_hash = sample.metainfo.info_hash
+    peer, looking = client(5), client(6, handshake_client_version=prober_of("0.1.0"))
+    handles = [each.add(sample, tmp_path / each.host) for each in (peer, looking)]
+    await engine.want(sample.item, sample.metainfo, sample.pieces(3))
+    await engine.introduce(info_hash, [Address(host=each.host, port=each.port) for each in (peer, looking)])
+
+    def met() -> bool:
+        """Both know our name, so ours knows theirs, or will in a moment."""
+        return all(any(p.client.startswith(b"smartnode/") for p in each.get_peer_info()) for each in handles)
+
+    await until(met)
+    seen: list[str] = []
+    while seen != [peer.host]:
+        seen = [holder.address.host for holder in await engine.connected(info_hash, datetime.now(UTC))]
