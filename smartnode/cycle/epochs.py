@@ -87,7 +87,9 @@ class Epochs:
                 whole = cut.whole(holder.pieces.to_array())
                 _sight(swarm.seen, NodeId(holder.peer_id), holder.address, whole, now)
         while len(self._swarms) > TORRENTS_MAX:
-            del self._swarms[next(iter(self._swarms))]
+            oldest = next(iter(self._swarms))
+            del self._swarms[oldest]
+            self._unkept.discard(oldest)
 
     def restore(self, tenure: Tenure, holder: Holder, cut: Cut, now: datetime) -> None:
         """Take up the ages of a node; *holder*: as it was seen at the end of them. Who was seen since the start stays
@@ -104,7 +106,7 @@ class Epochs:
 
     def unkept(self) -> dict[InfoHash, list[Tenure]]:
         """Return the ages of every swarm that was looked at since it was *kept* last."""
-        found = ((h, self._swarms[h]) for h in self._unkept if h in self._swarms)
+        found = ((h, self._swarms[h]) for h in self._unkept)
         return {h: [_tenure(h, n, each) for n, each in s.seen.items() if each.whole.any()] for h, s in found}
 
     def kept(self, swarms: Iterable[InfoHash]) -> None:

@@ -129,6 +129,8 @@ class Leaving:
                 looked |= await self._look_again(ask, look, until=begun + LOOKS_SHARE * left_s)
                 contested = (await plan(hearing=self.hearing(policy, now), swapping=swapping)).contested
             asked = [segment for segment in contested if segment.info_hash in looked]
+            if not asked:
+                break
             found, failed = await self._prove(asked, policy, now, called_off)
             proved += found
             if not failed:

@@ -2,7 +2,7 @@
 nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -72,8 +72,7 @@ class Entries(Sequence[PlanEntry]):
 
     def __init__(self, parts: Iterable[Part] = (), *, ready: Iterable[PlanEntry] = ()) -> None:
         """Take what is *ready*, then the item of each entry and what makes it; the makers are pure."""
-        given: Iterable[Part] = ((entry.item, partial(_as_is, entry)) for entry in ready)
-        self._parts: tuple[Part, ...] = (*given, *parts)
+        self._parts: tuple[Part, ...] = (*_ready(ready), *parts)
 
     @overload
     def __getitem__(self, index: int) -> PlanEntry: ...
@@ -90,8 +89,7 @@ class Entries(Sequence[PlanEntry]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and tuple(self) == tuple(other)
 
-    def __hash__(self) -> int:
-        return hash(tuple(self))
+    __hash__ = None  # type: ignore[assignment]  # evidence has none
 
     def of(self, item: ItemKey) -> tuple[PlanEntry, ...]:
         """Return the entries of one item; no others are made."""
@@ -99,7 +97,11 @@ class Entries(Sequence[PlanEntry]):
 
     def plus(self, more: Iterable[PlanEntry]) -> "Entries":
         """Return these and *more* after them."""
-        return Entries((*self._parts, *((entry.item, partial(_as_is, entry)) for entry in more)))
+        return Entries((*self._parts, *_ready(more)))
+
+
+def _ready(entries: Iterable[PlanEntry]) -> Iterator[Part]:
+    return ((entry.item, partial(_as_is, entry)) for entry in entries)
 
 
 def _as_is(entry: PlanEntry) -> PlanEntry:

@@ -207,7 +207,7 @@ def _forced(field: Survey, indices: NDArray[np.int64], room: Room) -> list[PlanE
     """What keep_free forces out, per torrent."""
     return [
         because.entry(field, group.tolist(), because.forcing(field, group, room), field.held)
-        for group, _ in _groups(field, indices, (Rule.KEEP_FREE,) * len(indices))
+        for group in _by_torrent(field, indices)
     ]
 
 
@@ -226,7 +226,7 @@ def _shrunk(field: Survey, leaving: Release, room: Room, bench: Bench) -> list[P
             permitted=permitted,
         )
         for indices, permitted in parts
-        for group, _ in _groups(field, indices, (Rule.OVER_QUOTA,) * len(indices))
+        for group in _by_torrent(field, indices)
     ]
 
 
@@ -236,7 +236,7 @@ def _swapped(field: Survey, indices: NDArray[np.int64], swaps: Exchange, bench: 
         because.entry(
             field, group.tolist(), because.swapping(field, group, swaps, bench.permit(int(group[0]))), field.held
         )
-        for group, _ in _groups(field, indices, (Rule.SWAP,) * len(indices))
+        for group in _by_torrent(field, indices)
     ]
 
 
