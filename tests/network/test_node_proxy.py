@@ -44,6 +44,7 @@ def test_nothing_goes_around_the_proxy(
     """One item comes from a web seed, one from a peer that an HTTP tracker names, both through the proxy; when the
     proxy dies nothing takes another way, the node says so and lets nothing go.
     """
+    run(need("nft"), "-f", "-", text=WATCH)
     proxy = start_proxy(kind, processes, tmp_path)
     folder = tmp_path / "www"
     folder.mkdir()
@@ -54,7 +55,6 @@ def test_nothing_goes_around_the_proxy(
         {"web.bin": 8 * MIB, "peer.bin": 8 * MIB}, piece_length=MIB, mirrors={"peer.bin": []}, trackers=[announce]
     )
     tracker([m.info_hash for m in site.torrents.values()], host=TRACKER)
-    run(need("nft"), "-f", "-", text=WATCH)  # from here on: what the test itself asked is not counted
     seeder = Seeder(site, "peer.bin", host=PEER)
     node = RunningNode(tmp_path / "node", host=NODE, api_port=18_733)
     node.configure(
