@@ -1,6 +1,7 @@
 """A board that shows one status, served by the real server on loopback."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -88,13 +89,18 @@ class OneStatus:
             segments=(PieceRange(first=2, last=3),),
             bytes=Bytes(20),
             item_bytes=Bytes(640),
-            because=Because(rule=Rule.AT_RISK, text="one copy elsewhere", evidence={"copies": 1, "mirrors": None}),
+            because=Because(
+                rule=Rule.AT_RISK,
+                text="one copy elsewhere",
+                evidence={"copies": 1, "mirrors": None},
+                change="not fetched once 2 are seen",
+            ),
         )
         plan = Plan(
             fetch=(entry,),
             keep=(),
             evict=(),
-            declined=Entries(),
+            declined=Entries(ready=[replace(entry, item=other.key), replace(entry, item=held.key)]),
             order=(),
             evictions=(),
             quota_bytes=Bytes(1000),

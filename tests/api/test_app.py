@@ -69,6 +69,10 @@ async def test_an_item_answers_to_each_of_its_names(client: httpx.AsyncClient, n
     assert body["item"] == "c/held"
     assert body["view"]["holders"][0]["pieces"] == 64
     assert body["plan"]["fetch"][0]["because"]["evidence"] == {"copies": 1, "mirrors": None}
+    assert body["plan"]["fetch"][0]["because"]["change"] == "not fetched once 2 are seen"
+    assert [entry["item"] for entry in body["plan"]["declined"]] == [body["item"]]
+    assert body["level"] == 1.0
+    assert [(each["pieces"], each["pieces_of"]) for each in body["view"]["holders"]] == [(64, 64)]
     assert body["decisions"][0]["outcome"] == "started"
 
 

@@ -91,6 +91,7 @@ def test_the_sole_holder_keeps_everything(site: Any, node: Any, wait: Any) -> No
     assert len(one.held("a.bin")) == PIECES
     entry = one.ask("/api/v1/items/a.bin")["plan"]["evict"][0]
     assert not entry["permitted"]
+    assert "was not checked" not in entry["because"]["text"], "readers are told what the guard was told"
 
 
 @pytest.mark.timeout(120)

@@ -47,6 +47,19 @@ def test_a_node_that_was_met_anywhere_is_there(world: Any) -> None:
     assert share(world, world.view(1, gone, age=4 * HOUR)) == 0.0
 
 
+def test_where_it_was_met_last_counts(world: Any) -> None:
+    """The newest contact counts, whichever view is read last."""
+    gone, here = world.view(1, met(world, 1, 5)), world.view(2, met(world, 1, 0))
+    assert share(world, gone, here) == share(world, here, gone) == 0.0
+
+
+def test_patience_is_never_shorter_than_urgency() -> None:
+    """A shorter t_usual than t_urg does not make the usual more urgent than a failure."""
+    hasty = Policy(t_urg=3 * HOUR, t_usual=HOUR)
+    assert hasty.patience(0.0) == hasty.patience(1.0) == 3 * HOUR
+    assert (POLICY.patience(0.25), POLICY.patience(0.26)) == (12 * HOUR, 2 * HOUR)
+
+
 @given(st.lists(st.floats(0, 71), max_size=8), st.randoms())
 def test_the_order_does_not_matter(world: Any, ages: list[float], dice: Any) -> None:
     """Views and holders may come in any order."""

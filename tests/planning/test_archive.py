@@ -212,3 +212,14 @@ def test_missing_disk_counts_floor_and_promises(world: Any) -> None:
     assert line.startswith("disk: 2400 bytes are missing")
     enough = world.room(6400, held, disk_free=7400, keep_free=1000)
     assert world.plan([world.candidate(1), world.candidate(2)], enough, holdings=held).degraded == ()
+
+
+def test_little_room_goes_to_what_was_seen(world: Any) -> None:
+    """However little room is left, what was seen lately to be at risk comes before what was never seen: a node that is
+    nearly full does not spend its looks on swarms that turn out to be full.
+    """
+    candidates = [world.candidate(n) for n in range(6)]
+    views = {world.info_hash(0): world.seeds(0, candidates[0].layout, 1)}
+    plan: Plan = world.plan(candidates, world.room(200), views=views)
+    assert [each.info_hash for each in plan.order] == [world.info_hash(0)] * 2
+    assert {entry.because.rule for entry in plan.fetch} == {Rule.AT_RISK}

@@ -176,6 +176,41 @@ def test_pinned_is_not_let_go_for_the_quota(world: Any) -> None:
     assert world.plan([world.candidate(1)], room, **given, wishes=wishes).evictions == ()
 
 
+def test_a_first_copy_needs_one_proof(world: Any) -> None:
+    """A full node gives up a third copy for what nobody holds with one better-ranked proof where a mirror lives, and
+    needs two for what somebody holds; the entry says by how many it may go.
+    """
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    room, candidates = world.room(3200, holdings), [world.candidate(1), world.candidate(2)]
+    given: dict[str, Any] = {"holdings": holdings, "now": world.now + timedelta(minutes=30), "swapping": True}
+
+    def plan(hearing: Hearing, *, elsewhere: int, mirrors: int = 1) -> Plan:
+        views = [world.seeds(1, LAYOUT, 4, mirrors=1), world.seeds(2, LAYOUT, elsewhere, mirrors=mirrors)]
+        found: Plan = world.plan(candidates, room, views={v.info_hash: v for v in views}, hearing=hearing, **given)
+        return found
+
+    one, unproved = _told(world, 1, others=1, proved=True), _told(world, 1, others=1, proved=None)
+    first = plan(one, elsewhere=0)
+    assert first.evictions
+    assert {entry.because.evidence["smartnode_holders_required"] for entry in first.evict} == {1}
+    assert plan(unproved, elsewhere=0).contested
+    for other in (plan(one, elsewhere=1), plan(one, elsewhere=0, mirrors=0)):
+        assert (other.evictions, other.contested) == ((), ())
+
+
+def test_what_stays_is_counted(world: Any) -> None:
+    """Of a torrent that loses a part, the entry of what is kept names the bytes that stay."""
+    holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}
+    views = {world.info_hash(1): world.seeds(1, LAYOUT, 2, mirrors=1)}
+    room = replace(world.room(3200, holdings), quota=Bytes(2950))
+    given: dict[str, Any] = {"views": views, "holdings": holdings, "now": world.now + timedelta(minutes=30)}
+    plan: Plan = world.plan([world.candidate(1)], room, **given, hearing=_told(world, 1, others=2, proved=True))
+    gone = sum(each.bytes for each in plan.evictions)
+    assert gone
+    (kept,) = plan.keep
+    assert (kept.bytes, kept.because.evidence["have_bytes"]) == (3200 - gone, 3200 - gone)
+
+
 def test_a_full_node_swaps(world: Any) -> None:
     """A full node whose segments have too many copies gives some up for one that nobody holds, in its swap period."""
     holdings = {world.info_hash(1): world.holding(1, LAYOUT, FULL)}

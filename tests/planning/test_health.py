@@ -92,6 +92,7 @@ def test_one_peer_counts_once(world: Any) -> None:
     renamed = world.holder(2, Bitfield.from_indices([0, 1], 64), address=away)
     assert distinct([old, moved, renamed], world.node) == [renamed]
     assert distinct([renamed, old], world.node) == [old, renamed]
+    assert distinct([moved, old], world.node) == [moved]
     bridge = world.holder(2, FULL, address=home)
     assert distinct([old, renamed, bridge], world.node) == [max(bridge, renamed, key=lambda each: each.address)]
 

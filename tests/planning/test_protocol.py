@@ -79,3 +79,14 @@ def test_last_segment_vector() -> None:
 def test_constants() -> None:
     """Epoch, quiet window and K are those of protocol version 1."""
     assert (timedelta(hours=2), timedelta(minutes=20), 2) == (protocol.EPOCH, protocol.QUIET, protocol.K)
+
+
+def test_ranks_of_a_whole_catalogue_are_worked_out_once() -> None:
+    """A plan walks up to 20,000 torrents in order: walked again, none of them is worked out anew."""
+    torrents = [InfoHash(f"{number:040x}") for number in range(20_000)]
+    for torrent in torrents:
+        fetch_ranks(NODE, torrent, 1)
+    before = fetch_ranks.cache_info().misses
+    for torrent in torrents:
+        fetch_ranks(NODE, torrent, 1)
+    assert fetch_ranks.cache_info().misses == before

@@ -68,6 +68,16 @@ def test_unknown_is_not_swapped() -> None:
     assert exchange(field, gate=3, quota=200, growth=0, policy=Policy()) is swap.NOTHING
 
 
+def test_what_was_seen_stands_for_the_rest() -> None:
+    """A node that lately saw half of the archive gives up the share of one that saw all of it, where all is alike."""
+    half = field_of([5, 5, 0, 0], [True, True, False, False])
+    both = field_of([5, 5, 0, 0] * 2, [True, True, False, False] * 2)
+    whole = exchange(both, gate=3, quota=400, growth=0, policy=Policy())
+    unseen = replace(both, known=np.arange(8) < 4)
+    assert exchange(unseen, gate=3, quota=400, growth=0, policy=Policy()).share == pytest.approx(whole.share)
+    assert whole.moving == 2 * exchange(half, gate=3, quota=400, growth=0, policy=Policy()).moving
+
+
 def test_many_nodes_swap_slowly() -> None:
     """Where the copies are more than 5,000 quotas the share is a fifth."""
     field = field_of([9, 9, 0, 0], [True, True, False, False], size=10_000)

@@ -1,6 +1,7 @@
 """Small fleets from beginning to end: the same planning functions, the laws of the world, and rules that are worse."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -106,3 +107,19 @@ def test_scenarios_are_checked(wrong: dict[str, float]) -> None:
     """A number out of range is refused."""
     with pytest.raises(ValueError, match="not Scenario"):
         replace(SMALL, **wrong)
+
+
+def test_who_is_away_is_counted_while_remembered() -> None:
+    """Nodes that died or left count as away until they are forgotten; who comes back does not."""
+    died = replace(SMALL, mass_death=0.25, event_h=2, hours=5)
+    run = Simulation(died, Policy(t_mem=timedelta(hours=1)))
+    away = []
+    for tick in range(died.ticks):
+        run.step(tick)
+        away.append(run.world.away)
+    at = died.tick_of(2)
+    assert (away[at - 1], away[at], away[at + 3], away[at + 4]) == (0.0, 0.25, 0.25, 0.0)
+    run.world.leave(int(np.flatnonzero(run.world.online)[0]))
+    assert run.world.away == pytest.approx(1 / 15)
+    run.world.come_back(int(np.flatnonzero(run.world.absent)[0]), remembered=True)
+    assert run.world.away == 0.0
