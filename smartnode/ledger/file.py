@@ -21,8 +21,8 @@ _DAMAGED_MAX = 10
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 32",  # pages: the write-ahead log stays about 128 KiB
-    "PRAGMA journal_size_limit = 131072",
+    "PRAGMA wal_autocheckpoint = 28",  # pages: the write-ahead log stays about 112 KiB
+    "PRAGMA journal_size_limit = 114688",
     "PRAGMA temp_store = MEMORY",
 )
 
