@@ -59,6 +59,14 @@ def claimed(site: Site, nodes: Sequence[RunningNode]) -> Census:
     return Census(copies=_sum(bitfields(site, nodes)), false=0)
 
 
+def on_disk(site: Site, nodes: Sequence[RunningNode]) -> Census:
+    """Count what lies in the files of the nodes, whatever they claim."""
+    found = [
+        [_good(node.folder / "data", name, metainfo) for name, metainfo in site.torrents.items()] for node in nodes
+    ]
+    return Census(copies=_sum(found), false=0)
+
+
 def census(site: Site, nodes: Sequence[RunningNode]) -> Census:
     """Count what the nodes claim and have on their disks."""
     counted, false = [], 0

@@ -136,13 +136,19 @@ def judge(at: Scene) -> None:
             assert victim == everything, name
 
 
+def besiege(at: Scene, under: Underworld) -> Loose:
+    """Begin with an epoch: let all liars loose for two, and lower the quota of the victim."""
+    epoch = next_epoch()
+    loose = attack(at, under, range(epoch, epoch + 2))
+    at.shrink(QUOTA)
+    return loose
+
+
 @pytest.mark.timeout(240)
 def test_no_eviction_relies_on_a_liar(tmp_path: Path) -> None:
     """All attacks at once: one epoch, two when the victim is the lowest-ranked holder of nothing in the first."""
     with Underworld() as under, scene(tmp_path, under, PIECES, first=101) as at:
-        epoch = next_epoch()
-        loose = attack(at, under, range(epoch, epoch + 2))
-        at.shrink(QUOTA)
+        loose = besiege(at, under)
         wait_for("what honest nodes hold", lambda: HONEST in at.evicted(), deadline_s=2 * EPOCH_S)
         wait_for("all the liars", lambda: under_attack(loose))
         wait_for("the tracker's counts", lambda: is_counted(at, under))
@@ -174,9 +180,7 @@ def test_liars_come_back_in_every_epoch(tmp_path: Path, seed: int) -> None:
 def test_a_restart_forgives_no_liar(tmp_path: Path) -> None:
     """Who lied before the victim was killed is not asked by it again, while those who kept silent are."""
     with Underworld() as under, scene(tmp_path, under, PIECES, first=101) as at:
-        epoch = next_epoch()
-        loose = attack(at, under, range(epoch, epoch + 2))
-        at.shrink(QUOTA)
+        loose = besiege(at, under)
         (babbling,), (choking,) = loose["babbling.bin"], loose["choking.bin"]
         wait_for("all the liars", lambda: under_attack(loose), deadline_s=2 * EPOCH_S)
         two_cycles(at)
