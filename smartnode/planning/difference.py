@@ -19,7 +19,7 @@ from smartnode.domain.plan import Plan, SegmentRef
 from smartnode.domain.quota import Room
 from smartnode.planning.policy import Policy
 
-STUCK: Final = 8
+STUCK: Final = 32
 """Part of the pace that is started whatever is on its way."""
 
 
@@ -92,7 +92,7 @@ def _prefix(order: tuple[SegmentRef, ...], policy: Policy, room: Room) -> tuple[
 
 def pace_of(policy: Policy, *, quota: int, in_flight: int) -> int:
     """Bytes that one cycle starts: pace * quota less what is still on its way, so that a slow link does not promise its
-    whole quota on old looks, and an eighth of it at least, so that what never arrives holds nothing up.
+    whole quota on old looks, and a 32nd of it at least, so that what never arrives holds nothing up.
     """
     usual = int(policy.pace * quota)
     return max(usual - in_flight, usual // STUCK)

@@ -30,9 +30,9 @@ def test_paced_prefix(world: Any) -> None:
 
 
 def test_what_is_on_its_way_counts_against_the_pace() -> None:
-    """A cycle starts the pace less what is in flight, and an eighth of the pace at least."""
+    """A cycle starts the pace less what is in flight, and a 32nd of the pace at least."""
     policy = Policy(pace=0.1)
-    assert [pace_of(policy, quota=8000, in_flight=each) for each in (0, 300, 700, 9000)] == [800, 500, 100, 100]
+    assert [pace_of(policy, quota=8000, in_flight=each) for each in (0, 300, 700, 790, 9000)] == [800, 500, 100, 25, 25]
 
 
 def test_what_does_not_fit_the_disk_is_passed_over(world: Any) -> None:
